@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portfire {
+
+/// What an archive may ask of the machine before anything in it is believed.
+struct ArchiveLimits {
+  std::uint64_t max_file_bytes = std::uint64_t{64} << 30;
+  std::uint64_t max_entries = 200'000;
+  std::uint64_t max_name_bytes = 1024;
+  std::uint64_t max_total_bytes = std::uint64_t{64} << 30;  ///< of all entries, unpacked
+  std::uint64_t max_ratio = 200;                            ///< unpacked to packed, for one entry
+};
+
+/// One record. `name` is relative to the archive's root folder: "data.pkl", "extra/portfire/manifest.json".
+struct ArchiveEntry {
+  std::string name;
+  std::uint64_t bytes = 0;         ///< unpacked
+  std::uint64_t packed_bytes = 0;
+  bool stored = true;              ///< not compressed
+  bool operator==(const ArchiveEntry&) const = default;
+};
+
+/// A zip of one root folder, as PyTorch writes it, read whole into memory and checked before use: the
+/// number, names, sizes and compression of its entries; no absolute path, no "..", no backslash, no
+/// duplicate, no encryption, no symbolic link, no comment or bytes that a second reader could take
+/// otherwise. Immutable and thread-safe. It knows nothing of torch.
+class Archive {
+ public:
+  /// Throws kNotFound, kIo, kInvalidPackage, kUntrustedPackage.
+  static Archive open(const std::string& path, const ArchiveLimits& limits = {});
+  /// Takes the bytes; `name` is what errors call them.
+  static Archive from_bytes(std::vector<std::byte> bytes, const std::string& name, const ArchiveLimits& limits = {});
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// The one top folder's name, without a slash.
+  [[nodiscard]] const std::string& root() const noexcept { return root_; }
+  /// Sorted by name.
+  [[nodiscard]] std::span<const ArchiveEntry> entries() const noexcept { return entries_; }
+  /// Null when there is none of that name.
+  [[nodiscard]] const ArchiveEntry* find(std::string_view name) const noexcept;
+  /// An entry's bytes, unpacked and held against its CRC. Throws kInvalidPackage when damaged or missing.
+  [[nodiscard]] std::vector<std::byte> read(std::string_view name) const;
+  /// The whole file, for an engine to read the very bytes that were checked.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  Archive() = default;
+
+  std::string path_;
+  std::string root_;
+  std::vector<ArchiveEntry> entries_;
+  std::vector<std::byte> bytes_;
+};
+
+/// Refuses what could run while LibTorch reads the archive: `__setstate__` or `__getstate__` in a code
+/// record, classes bound from C++ in a pickle, and, for `.pt2`, any pickle. Throws kUntrustedPackage with
+/// the record and line.
+void refuse_code_at_load(const Archive& archive);
+
+}  // namespace portfire

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <portfire/manifest.h>
+
+namespace portfire {
+
+/// docs/manifest.schema.json, told as a type. Every field is checked: a missing, unknown or contradictory
+/// one throws kInvalidPackage with its path ("methods.forward.inputs[0].dtype"), a newer `format_version`
+/// throws kVersionMismatch. `name` is what errors call the document.
+Manifest parse_manifest(std::string_view json, const std::string& name);
+
+/// The inverse: `parse_manifest(to_json(m)) == m`.
+std::string to_json(const Manifest& manifest);
+
+}  // namespace portfire

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <portfire/answer.h>
+#include <portfire/error.h>
+#include <portfire/export.h>
+#include <portfire/input.h>
+#include <portfire/manifest.h>
+#include <portfire/tensor.h>
+
+namespace portfire {
+
+/// How far an engine rewrites the graph at load. Each is used only where the golden samples still hold.
+enum class Optimization : std::uint8_t {
+  kAuto,    ///< the furthest that the golden samples allow; without golden samples kFreeze
+  kNone,    ///< as the file has it
+  kFreeze,  ///< parameters become constants, batch norms are folded
+  kFull,    ///< and layouts and fused operators are chosen for this machine
+};
+
+struct LoadOptions {
+  Device device;
+  std::string engine = "auto";  ///< "auto" or "torchscript"
+  Optimization optimization = Optimization::kAuto;
+  int threads = 0;                     ///< for one operator; 0 is `cpu_budget()`
+  std::vector<std::string> allow_ops;  ///< operators to allow beyond the list, by full name
+  std::int64_t max_pixels = 0;         ///< tighter than the manifest's limit; 0 keeps the manifest's
+};
+
+struct RunOptions {
+  int top_k = 5;  ///< classification: how many classes an answer names
+};
+
+/// How pixels become a tensor where no manifest says so (task `tensor` only).
+struct ImageTensorOptions {
+  std::int64_t height = 0;  ///< 0 keeps the picture's size
+  std::int64_t width = 0;
+  int channels = 3;                        ///< 3, or 1 for luminance (ITU-R BT.601, as Pillow's "L")
+  double scale = 1.0 / 255;                ///< multiplied first
+  std::vector<double> mean{}, deviation{};  ///< then (x - mean) / deviation; empty, one, or one a channel
+};
+
+/// One argument of a method as the engine sees it.
+struct ArgumentInfo {
+  std::string name;
+  std::string type;  ///< "Tensor", "Optional[Tensor]", "int"
+};
+
+struct MethodInfo {
+  std::string name;
+  std::vector<ArgumentInfo> arguments;
+  std::string returns;
+  std::vector<std::string> operators;  ///< sorted, each once: "aten::conv2d"
+};
+
+/// What is in a file, learnt without running it.
+struct PORTFIRE_EXPORT ModelInfo {
+  std::string path;                  ///< the package file that was opened
+  std::int64_t file_bytes = 0;
+  std::optional<Manifest> manifest;  ///< none for TorchScript from elsewhere
+  std::string task;                  ///< the manifest's, else "tensor"
+  std::string engine;
+  std::string engine_version;        ///< "LibTorch 2.13.0"
+  Device device;
+  int threads = 0;
+  std::string optimization;          ///< "full", and why; empty when the model was only inspected
+  std::vector<MethodInfo> methods;
+  std::int64_t parameters = 0;       ///< elements
+  std::int64_t parameter_bytes = 0;
+  /// One JSON object on one line.
+  [[nodiscard]] std::string to_json() const;
+};
+
+/// How one stage of one golden sample came out.
+struct StageResult {
+  std::int64_t sample = 0;
+  std::string stage;   ///< "forward"
+  std::string output;  ///< "logits"
+  double max_abs_error = 0;
+  double max_rel_error = 0;
+  Tolerance tolerance;
+  bool passed = false;
+  std::string problem;  ///< empty when passed
+};
+
+struct PORTFIRE_EXPORT VerifyReport {
+  std::string engine;
+  Device device;
+  std::string optimization;
+  std::vector<StageResult> stages;
+
+  [[nodiscard]] bool passed() const noexcept;
+  /// One line: the first stage that failed and by how much, or how far below the tolerance all are.
+  [[nodiscard]] std::string summary() const;
+  [[nodiscard]] std::string to_json() const;
+};
+
+/// What came of one of many inputs.
+using Outcome = std::variant<Answer, Error>;
+
+/// A loaded model. A handle: copies share one model. Immutable and thread-safe; every `const` call may
+/// run on any number of threads at once.
+class PORTFIRE_EXPORT Model {
+ public:
+  /// Opens, checks, optimises and warms up. `path` is a package, a TorchScript file, a `<name>` folder
+  /// (its highest version) or a `<name>/<version>` folder. Throws kNotFound, kIo, kInvalidPackage,
+  /// kVersionMismatch, kUntrustedPackage, kUnsupported, kVerificationFailed.
+  static Model load(const std::string& path, const LoadOptions& options = {});
+
+  ~Model();
+  Model(const Model& other) noexcept;
+  Model(Model&& other) noexcept;
+  Model& operator=(const Model& other) noexcept;
+  Model& operator=(Model&& other) noexcept;
+
+  /// From a raw input to its answer. Throws kInvalidInput, kNotFound, kIo.
+  [[nodiscard]] Answer run(const Input& input, const RunOptions& options = {}) const;
+  /// The same for many, through `forward` in batches. Throws the first input's error.
+  [[nodiscard]] std::vector<Answer> run(std::span<const Input> inputs, const RunOptions& options = {}) const;
+  /// The same, but one bad input does not spoil the others: outcome k belongs to input k.
+  [[nodiscard]] std::vector<Outcome> run_each(std::span<const Input> inputs, const RunOptions& options = {}) const;
+
+  /// The bare call: `forward`'s inputs in the order of its signature, checked against the manifest.
+  /// The outputs lie on the model's device. Throws kInvalidInput.
+  [[nodiscard]] std::vector<Tensor> forward(std::span<const Tensor> inputs) const;
+  [[nodiscard]] Tensor forward(const Tensor& input) const;  ///< the first output
+  /// `forward`'s outputs with their names.
+  [[nodiscard]] std::vector<NamedTensor> forward_named(const std::vector<NamedTensor>& inputs) const;
+
+  /// A picture as `forward` may take it, float32 [1, C, H, W]; for TorchScript without a manifest.
+  [[nodiscard]] Tensor image_tensor(const Input& image, const ImageTensorOptions& options) const;
+
+  /// Replays the golden samples from raw bytes to answer on this machine, device and engine.
+  [[nodiscard]] VerifyReport verify() const;
+
+  [[nodiscard]] const ModelInfo& info() const noexcept;
+
+ private:
+  struct Impl;
+  explicit Model(Impl* impl) noexcept : impl_(impl) {}
+  Impl* impl_;  // counted
+};
+
+/// What a file takes, gives and weighs. Runs no model code. Throws as `Model::load`.
+PORTFIRE_EXPORT ModelInfo inspect(const std::string& path, const LoadOptions& options = {});
+
+/// The package file that `path` stands for (see `Model::load`). Throws kNotFound.
+PORTFIRE_EXPORT std::string resolve_package(const std::string& path);
+
+/// The processors that this process may really use: the smaller of its affinity and its cgroup's quota,
+/// at least 1. Thread-safe.
+PORTFIRE_EXPORT int cpu_budget();
+
+/// "0.1.0"
+PORTFIRE_EXPORT std::string_view version() noexcept;
+/// Of the LibTorch that this library was built against: "2.13.0".
+PORTFIRE_EXPORT std::string_view torch_version() noexcept;
+/// True when a CUDA device answers.
+PORTFIRE_EXPORT bool cuda_available();
+
+}  // namespace portfire
