@@ -1,0 +1,137 @@
+"""Golden samples: raw inputs, and what every stage of a module makes of them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+import portfire
+from portfire import InvalidArgumentError, NotFoundError
+from portfire.manifest import Tolerance
+
+RawSample = bytes | str | Path | np.ndarray[Any, Any] | Tensor | Mapping[str, "np.ndarray[Any, Any] | Tensor"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """A raw input as stored, and decoded: the tensors of the first method by name ("" by place)."""
+
+    file_name: str  # "input.png"
+    content: bytes
+    tensors: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One call of one method."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+Stages = Mapping[str, Stage]  # by method, in the order of the calls
+
+
+def read_golden(raw: RawSample, task: str, label: str) -> Golden:
+    """Reads and decodes one raw input; `label` is what errors call it."""
+    if isinstance(raw, str | Path):
+        label = str(raw)
+        try:
+            raw = Path(raw).read_bytes()
+        except OSError as error:
+            raise NotFoundError(f"{label}: cannot be read ({error.strerror})") from error
+    return _image(raw, label) if task == "image-classification" else _tensors(raw, label)
+
+
+def _image(raw: Any, label: str) -> Golden:
+    if not isinstance(raw, bytes):
+        if isinstance(raw, Mapping):
+            raise InvalidArgumentError(f"{label}: an image is PNG or JPEG bytes, a path or one uint8 array")
+        raw = bytes(portfire.encode_png(np.ascontiguousarray(raw)))
+    image = torch.from_dlpack(portfire.decode_image(raw, label))
+    name = "input.jpg" if raw.startswith(b"\xff\xd8") else "input.png"
+    return Golden(file_name=name, content=raw, tensors={"": image})
+
+
+def _tensors(raw: Any, label: str) -> Golden:
+    if isinstance(raw, bytes) and raw.startswith(b"\x93NUMPY"):
+        array = np.load(io.BytesIO(raw), allow_pickle=False)
+        return Golden(file_name="input.npy", content=raw, tensors={"": torch.from_numpy(array)})
+    if isinstance(raw, bytes):
+        try:
+            tensors = safetensors.torch.load(raw)
+        except safetensors.SafetensorError as error:
+            raise InvalidArgumentError(f"{label}: neither .npy nor .safetensors ({error})") from error
+        return Golden(file_name="input.safetensors", content=raw, tensors=tensors)
+    if isinstance(raw, Mapping):
+        tensors = {name: torch.as_tensor(value) for name, value in raw.items()}
+        return Golden(file_name="input.safetensors", content=to_safetensors(tensors), tensors=tensors)
+    array = np.asarray(raw)
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return Golden(file_name="input.npy", content=buffer.getvalue(), tensors={"": torch.from_numpy(array)})
+
+
+def to_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
+    return bytes(safetensors.torch.save({name: x.detach().contiguous().clone() for name, x in tensors.items()}))
+
+
+def replay(module: nn.Module, task: str, sample: Golden, order: Mapping[str, Sequence[str]]) -> Stages:
+    """Runs the stages as the runtime does, each on the outputs of the one before."""
+    with torch.inference_mode():
+        if task == "tensor":
+            return {"forward": _call(module, "forward", _in_order(sample, order["forward"]))}
+        preprocess = _call(module, "preprocess", tuple(sample.tensors.values()))
+        forward = _call(module, "forward", tuple(torch.stack([x]) for x in preprocess.outputs))
+        if any(not x.shape or x.shape[0] != 1 for x in forward.outputs):
+            raise InvalidArgumentError("forward gives no batch axis: its outputs for a batch of 1 are "
+                                       + ", ".join(str(list(x.shape)) for x in forward.outputs))
+        postprocess = _call(module, "postprocess", tuple(x[0] for x in forward.outputs))
+    return {"preprocess": preprocess, "forward": forward, "postprocess": postprocess}
+
+
+def _in_order(sample: Golden, names: Sequence[str]) -> tuple[Tensor, ...]:
+    if list(sample.tensors) == [""] and len(names) == 1:
+        return (sample.tensors[""],)
+    if set(sample.tensors) != set(names):
+        given = ", ".join(sample.tensors)
+        raise InvalidArgumentError(f"a golden sample has the tensors {given}; forward takes {', '.join(names)}")
+    return tuple(sample.tensors[name] for name in names)
+
+
+def _call(module: nn.Module, method: str, inputs: tuple[Tensor, ...]) -> Stage:
+    try:
+        value = getattr(module, method)(*inputs)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        shapes = ", ".join(f"{str(x.dtype)[6:]} {list(x.shape)}" for x in inputs)
+        raise InvalidArgumentError(f"{method} fails on a golden sample ({shapes}): {reason}") from error
+    return Stage(inputs=inputs, outputs=_flat(value, method))
+
+
+def _flat(value: Any, method: str) -> tuple[Tensor, ...]:
+    if isinstance(value, Tensor):
+        return (value.detach(),)
+    if isinstance(value, tuple | list):
+        return tuple(x for part in value for x in _flat(part, method))
+    raise InvalidArgumentError(f"{method} gives a {type(value).__name__}; a tensor or a tuple of tensors is needed")
+
+
+def difference(expected: Tensor, actual: Tensor, tolerance: Tolerance) -> str:
+    """Empty when `actual` is within the tolerance, else one line that says by how much it is not."""
+    if expected.dtype != actual.dtype or expected.shape != actual.shape:
+        return (f"{str(actual.dtype)[6:]} {list(actual.shape)} instead of "
+                f"{str(expected.dtype)[6:]} {list(expected.shape)}")
+    x, y = expected.double(), actual.double()
+    if torch.allclose(y, x, atol=tolerance.atol, rtol=tolerance.rtol, equal_nan=True):
+        return ""
+    worst = torch.where(x.isnan() & y.isnan(), 0.0, (x - y).abs()).nan_to_num(nan=torch.inf).max().item()
+    return f"off by {worst:.3g}; allowed are {tolerance.atol:g} + {tolerance.rtol:g} x |expected|"

@@ -1,0 +1,79 @@
+"""TorchScript: the only Python module that calls torch.jit.
+
+PyTorch has deprecated torch.jit; keeping its calls here is what makes another exporter one file's work.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from portfire import InvalidArgumentError
+
+_PLACE = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)')
+_NOISE = ("Arguments for call are not valid", "The following variants are available", "The original call is")
+
+
+def script(module: nn.Module, methods: Sequence[str]) -> nn.Module:
+    """`module` as TorchScript with `methods` kept by name; a module that is scripted already stays so.
+
+    Raises InvalidArgumentError, in one line, where a method is missing or cannot be compiled.
+    """
+    kind = getattr(module, "original_name", type(module).__name__)
+    for method in methods:
+        if not callable(getattr(module, method, None)):
+            raise InvalidArgumentError(f"{kind} has no method {method}; {', '.join(methods)} are needed")
+    if isinstance(module, torch.jit.ScriptModule):
+        return module
+    for method in methods:
+        if method != "forward":
+            torch.jit.export(getattr(type(module), method))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            scripted: nn.Module = torch.jit.script(module)
+    except (RuntimeError, TypeError, ValueError, OSError) as error:
+        raise InvalidArgumentError(f"{kind} cannot be scripted: {summary(str(error))}") from error
+    for method in methods:
+        if not hasattr(scripted, method):
+            raise InvalidArgumentError(
+                f"{kind}.{method} is missing from the scripted module: it was scripted before without it; "
+                "mark the method with @torch.jit.export")
+    return scripted
+
+
+def save(scripted: nn.Module, files: Mapping[str, bytes]) -> bytes:
+    """The archive with `files` under extra/."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(scripted, buffer, _extra_files=dict(files))
+    return buffer.getvalue()
+
+
+def argument_names(scripted: nn.Module, method: str) -> list[str]:
+    """The names of a method's arguments, without self and without those that have a default."""
+    schema: Any = getattr(scripted, method).schema
+    return [argument.name for argument in schema.arguments[1:] if not argument.has_default_value()]
+
+
+def summary(message: str) -> str:
+    """The first line of a compiler error that says something, with the source line it is about."""
+    lines = message.splitlines()
+    reason = next((line.strip() for line in lines if line.strip() and not line.strip().startswith(_NOISE)), "?")
+    reason = reason.rstrip(" :.")
+    for number, line in enumerate(lines):
+        place = _PLACE.match(line)
+        if place:
+            marks = (k for k in range(number + 1, len(lines)) if "~~~" in lines[k] or "<--- HERE" in lines[k])
+            marked = next(marks, 0)
+            source = lines[marked - 1].strip() if marked > 1 else ""
+            file = place["path"].rsplit("/", 1)[-1]
+            return f"{reason} ({file}:{place['line']}: {source})" if source else f"{reason} ({file}:{place['line']})"
+    return reason

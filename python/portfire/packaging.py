@@ -1,0 +1,171 @@
+"""Writes a package: a scripted module, its manifest, and golden samples that the runtime replays.
+
+`portfire.package` is this module's `package`.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import portfire
+from portfire import InvalidArgumentError, IoError, VerificationFailedError, _torchscript
+from portfire._files import replacing
+from portfire._golden import Golden, RawSample, Stages, difference, read_golden, replay, to_safetensors
+from portfire._specs import check_specs, derive_specs
+from portfire.manifest import (
+    DEFAULT_MAX_PIXELS,
+    METHODS,
+    TASKS,
+    GoldenSample,
+    Manifest,
+    MethodSpec,
+    PackagedFile,
+    RawInput,
+    Tolerance,
+)
+
+DEFAULT_TOLERANCES: Mapping[str, Tolerance] = {
+    "float64": Tolerance(atol=1e-10, rtol=1e-8),
+    "float32": Tolerance(atol=1e-5, rtol=1e-4),
+    "float16": Tolerance(atol=1e-2, rtol=1e-2),
+    "bfloat16": Tolerance(atol=5e-2, rtol=5e-2),
+}
+
+
+def package(
+    module: nn.Module,
+    path: str | Path,
+    *,
+    name: str,
+    golden: Sequence[RawSample],
+    licence: str,
+    task: str = "image-classification",
+    labels: Sequence[str] = (),
+    version: int = 1,
+    description: str = "",
+    methods: Mapping[str, MethodSpec] | None = None,
+    tolerances: Mapping[str, Tolerance] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_batch: int = 64,
+    provenance: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Writes `module` to `path` as a package, once it computes natively what it computes here.
+
+    Args:
+        module: scriptable; a copy of it on the CPU in eval mode is packaged. For image-classification:
+            `preprocess(uint8 [H, W, 3] RGB) -> sample`, `forward([N, *sample]) -> logits [N, C]`,
+            `postprocess(logits [C]) -> probabilities float32 [C]`. For tensor: `forward(*tensors)`.
+        path: of the package file, by custom `<repository>/<name>/<version>/model.pt`. It is replaced only
+            after the new file has passed; on any failure nothing is left behind.
+        golden: raw inputs to prove the package with, at least one. Images: PNG or JPEG bytes, a path to
+            them, or a uint8 [H, W, 3] or [H, W] array. Tensors: an array, several by argument name,
+            or .npy or .safetensors bytes or a path to them.
+        methods: by name; what is left out is derived from the golden samples.
+        tolerances: by dtype; what is left out is `DEFAULT_TOLERANCES`.
+        max_pixels: of an image; larger ones are refused.
+        max_batch: the most samples that one `forward` takes.
+        provenance: how the model came to be; plain JSON.
+
+    Returns the manifest as stored. Raises InvalidArgumentError on a module or an argument that cannot be
+    packaged, VerificationFailedError when TorchScript or the native runtime computes something else than
+    eager Python, IoError when the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".pt":
+        raise InvalidArgumentError(f'{path}: a package is a file that ends in ".pt"')
+    if task not in TASKS:
+        raise InvalidArgumentError(f'{name}: unknown task "{task}"; allowed: {", ".join(TASKS)}')
+    if not golden:
+        raise InvalidArgumentError(f"{name}: no golden samples; give at least one raw input to prove it with")
+    module = copy.deepcopy(module).cpu().eval()
+    scripted = _torchscript.script(module, METHODS[task])
+    samples = [read_golden(raw, task, f"golden sample {k}") for k, raw in enumerate(golden)]
+    order = {method: _torchscript.argument_names(scripted, method) for method in METHODS[task]}
+    expected = [replay(module, task, sample, order) for sample in samples]
+    specs = {**derive_specs(task, order, expected), **(methods or {})}
+    check_specs(specs, expected)
+    allowed = {**DEFAULT_TOLERANCES, **(tolerances or {})}
+    _require_same(specs, expected, [replay(module, task, sample, order) for sample in samples], {},
+                  "gives another output when it is called again; is dropout or noise on in eval mode?")
+    _require_same(specs, expected, [replay(scripted, task, sample, order) for sample in samples], allowed,
+                  "computes something else as TorchScript than in eager Python")
+    files = _golden_files(specs, samples, expected)
+    used = {spec.dtype for method in specs.values() for spec in method.outputs}
+    manifest = Manifest(
+        name=name,
+        version=version,
+        task=task,
+        licence=licence,
+        description=description,
+        raw_input=RawInput(kind="image" if task == "image-classification" else "tensor", max_pixels=max_pixels),
+        methods=specs,
+        labels=tuple(labels),
+        max_batch=max_batch,
+        tolerances={dtype: row for dtype, row in allowed.items() if dtype in used},
+        golden=tuple(
+            GoldenSample(input=f"golden/{k}/{sample.file_name}", expected=f"golden/{k}/expected.safetensors")
+            for k, sample in enumerate(samples)
+        ),
+        files={
+            file: PackagedFile(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+            for file, content in files.items()
+        },
+        provenance={"torch": torch.__version__, "portfire": portfire.__version__, **(provenance or {})},
+    )
+    archive = _torchscript.save(
+        scripted,
+        {f"portfire/{file}": content for file, content in {"manifest.json": manifest.dumps(), **files}.items()},
+    )
+    _write(archive, path)
+    return manifest
+
+
+def _golden_files(specs: Mapping[str, MethodSpec], samples: Sequence[Golden],
+                  expected: Sequence[Stages]) -> dict[str, bytes]:
+    files = {}
+    for k, (sample, stages) in enumerate(zip(samples, expected, strict=True)):
+        files[f"golden/{k}/{sample.file_name}"] = sample.content
+        files[f"golden/{k}/expected.safetensors"] = to_safetensors({
+            f"{method}/{spec.name}": output
+            for method, stage in stages.items()
+            for spec, output in zip(specs[method].outputs, stage.outputs, strict=True)
+        })
+    return files
+
+
+def _require_same(specs: Mapping[str, MethodSpec], expected: Sequence[Stages], actual: Sequence[Stages],
+                  tolerances: Mapping[str, Tolerance], complaint: str) -> None:
+    for k, (wanted, given) in enumerate(zip(expected, actual, strict=True)):
+        for method, stage in wanted.items():
+            for spec, x, y in zip(specs[method].outputs, stage.outputs, given[method].outputs, strict=True):
+                problem = difference(x, y, tolerances.get(spec.dtype, Tolerance()))
+                if problem:
+                    raise VerificationFailedError(
+                        f"{method} {complaint}: golden sample {k}, output {spec.name}: {problem}")
+
+
+def _write(archive: bytes, path: Path) -> None:
+    try:
+        with replacing(path) as scratch:
+            scratch.write_bytes(archive)
+            _verify(scratch, path)
+    except portfire.Error:
+        raise
+    except OSError as error:
+        raise IoError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _verify(scratch: Path, path: Path) -> None:
+    try:
+        report = portfire.load(scratch).verify()
+    except portfire.Error as error:
+        raise type(error)(str(error).replace(str(scratch), str(path))) from error
+    if not report.passed:
+        raise VerificationFailedError(f"{path}: {report.summary()}")

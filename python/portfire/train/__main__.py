@@ -1,0 +1,5 @@
+import sys
+
+from portfire.train.cli import main
+
+sys.exit(main())

@@ -1,0 +1,88 @@
+"""Typed configurations: frozen dataclasses in sections, changed by `section.field=value`."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from portfire import InvalidArgumentError
+
+ConfigT = TypeVar("ConfigT")
+
+
+def require(condition: bool, message: str) -> None:
+    """For `__post_init__`: raises InvalidArgumentError unless `condition` holds."""
+    if not condition:
+        raise InvalidArgumentError(message)
+
+
+def override(config: ConfigT, assignments: Sequence[str]) -> ConfigT:
+    """`config` with every "section.field=value" set, typed as the field is and validated again."""
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise InvalidArgumentError(f'"{assignment}" sets nothing; write section.field=value')
+        config = _set(config, path.strip().split("."), text.strip(), path.strip())
+    return config
+
+
+def _set(config: Any, keys: Sequence[str], text: str, path: str) -> Any:
+    names = [field.name for field in dataclasses.fields(config)]
+    if keys[0] not in names:
+        raise InvalidArgumentError(f'there is no "{path}"; allowed here: {", ".join(names)}')
+    value = getattr(config, keys[0])
+    if dataclasses.is_dataclass(value):
+        if len(keys) == 1:
+            inner = ", ".join(f"{path}.{field.name}" for field in dataclasses.fields(value))
+            raise InvalidArgumentError(f'"{path}" is a section; set one of {inner}')
+        return dataclasses.replace(config, **{keys[0]: _set(value, keys[1:], text, path)})
+    if len(keys) > 1:
+        raise InvalidArgumentError(f'there is no "{path}"; {keys[0]} is a field, not a section')
+    return dataclasses.replace(config, **{keys[0]: parse(text, get_type_hints(type(config))[keys[0]], path)})
+
+
+def parse(text: str, kind: Any, path: str) -> Any:
+    """`text` as a value of type `kind`; `path` is what errors call it."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if text in arguments:
+            return text
+        raise InvalidArgumentError(f'{path}: "{text}" is not allowed; one of {", ".join(map(str, arguments))} is')
+    if origin in (Union, types.UnionType):
+        if text.lower() == "none" and type(None) in arguments:
+            return None
+        return parse(text, next(part for part in arguments if part is not type(None)), path)
+    if origin is tuple:
+        return tuple(parse(part.strip(), arguments[0], path) for part in text.split(",") if part.strip())
+    if kind is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise InvalidArgumentError(f'{path}: "{text}" is not allowed; true or false is')
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise InvalidArgumentError(f'{path}: "{text}" is no {kind.__name__}') from error
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """Plain JSON of a configuration, in the order of its fields."""
+    return {key: _plain(value) for key, value in dataclasses.asdict(config).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def differences(a: Any, b: Any, prefix: str = "") -> list[str]:
+    """The paths at which two plain JSON values differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        keys = [*a, *(key for key in b if key not in a)]
+        return [path for key in keys for path in differences(a.get(key), b.get(key), f"{prefix}.{key}")]
+    return [] if a == b else [prefix.lstrip(".")]
