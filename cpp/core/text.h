@@ -16,6 +16,10 @@ std::string cat(const Args&... args) {
 
 /// Foreign text, fit for one line of an error: at most `limit` bytes, control and non-ASCII bytes as \xNN.
 std::string quoted(std::string_view text, std::size_t limit = 60);
+/// Else a `std::string` would find `std::quoted` wherever <iomanip> is seen.
+inline std::string quoted(const std::string& text, std::size_t limit = 60) {
+  return quoted(std::string_view(text), limit);
+}
 
 /// "7.2 MiB"
 std::string human_bytes(double bytes);
