@@ -1,0 +1,42 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+#include <string>
+#include <vector>
+
+#include <portfire/error.h>
+#include <portfire/input.h>
+#include <portfire/tensor.h>
+
+/// The Python module `portfire._core`, on the public headers only. One `bind_` function for each group of
+/// classes; each file's conversions are its own but for those named here.
+namespace portfire::python {
+
+namespace py = pybind11;
+
+void bind_errors(py::module_& module);
+void bind_tensor(py::module_& module);
+void bind_codecs(py::module_& module);
+void bind_answers(py::module_& module);
+void bind_info(py::module_& module);
+void bind_model(py::module_& module);
+
+/// The Python exception for an error, made but not raised.
+py::object exception_of(const Error& error);
+
+/// Shares the memory of a portfire.Tensor, of an object with the buffer protocol (numpy) or of one with
+/// DLPack (torch and others), on the CPU or CUDA. Copies only what has negative or broken strides. `what`
+/// is what an error calls the object. Throws kInvalidArgument, kUnsupported.
+Tensor tensor_from(py::handle object, const char* what = "the argument");
+/// A mapping of names to what `tensor_from` takes.
+std::vector<NamedTensor> tensors_from(py::handle mapping);
+
+/// A path, encoded bytes, an array, a mapping of arrays or a PIL image. Throws kInvalidArgument.
+Input input_from(py::handle object);
+/// str or os.PathLike, as the operating system spells it. Throws kInvalidArgument on anything else.
+std::string path_from(py::handle object);
+
+/// "dict", "numpy.ndarray": for errors.
+std::string type_name(py::handle object);
+
+}  // namespace portfire::python

@@ -1,0 +1,170 @@
+#include <portfire/model.h>
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "answer.h"
+#include "bindings.h"
+
+namespace portfire::python {
+namespace {
+
+Optimization optimization_from(const std::string& name) {
+  if (name == "auto") return Optimization::kAuto;
+  if (name == "none") return Optimization::kNone;
+  if (name == "freeze") return Optimization::kFreeze;
+  if (name == "full") return Optimization::kFull;
+  throw Error(ErrorCode::kInvalidArgument, "optimization \"" + name + "\"; choose auto, none, freeze or full");
+}
+
+Model load(const py::object& path, const std::string& device, int threads, const std::string& engine,
+           const std::string& optimization, const std::vector<std::string>& allow_ops, std::int64_t max_pixels) {
+  const std::string from = path_from(path);
+  const LoadOptions options{.device = Device::parse(device),
+                            .engine = engine,
+                            .optimization = optimization_from(optimization),
+                            .threads = threads,
+                            .allow_ops = allow_ops,
+                            .max_pixels = max_pixels};
+  const py::gil_scoped_release unlocked;
+  return Model::load(from, options);
+}
+
+ModelInfo inspect_file(const py::object& path, const std::vector<std::string>& allow_ops) {
+  const std::string from = path_from(path);
+  const LoadOptions options{.device = {}, .allow_ops = allow_ops};
+  const py::gil_scoped_release unlocked;
+  return inspect(from, options);
+}
+
+bool holds_many(const py::object& input) { return PyList_Check(input.ptr()) || PyTuple_Check(input.ptr()); }
+
+py::object run(const Model& model, const py::object& input, int top_k) {
+  const RunOptions options{.top_k = top_k};
+  if (!holds_many(input)) {
+    const Input one = input_from(input);
+    Answer answer = [&] {
+      const py::gil_scoped_release unlocked;
+      return model.run(one, options);
+    }();
+    return object_of(std::move(answer), input);
+  }
+  std::vector<Input> many;
+  for (const py::handle item : input) many.push_back(input_from(item));
+  std::vector<Answer> answers = [&] {
+    const py::gil_scoped_release unlocked;
+    return model.run(std::span<const Input>(many), options);
+  }();
+  py::list out;
+  const py::sequence sources = input;
+  for (std::size_t i = 0; i < answers.size(); ++i) out.append(object_of(std::move(answers[i]), sources[i]));
+  return out;
+}
+
+/// A path costs nothing to keep; an array or an image would stay in memory with each answer.
+py::object source_to_keep(const py::handle input) {
+  if (py::isinstance<py::str>(input) || py::hasattr(input, "__fspath__")) return py::reinterpret_borrow<py::object>(input);
+  return py::none();
+}
+
+py::list run_each(const Model& model, const py::list& inputs, int top_k) {
+  py::list out(inputs.size());
+  std::vector<Input> good;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    try {
+      good.push_back(input_from(inputs[i]));
+      places.push_back(i);
+    } catch (const Error& error) {
+      out[i] = exception_of(error);
+    }
+  }
+  std::vector<Outcome> outcomes = [&] {
+    const py::gil_scoped_release unlocked;
+    return model.run_each(good, {.top_k = top_k});
+  }();
+  for (std::size_t k = 0; k < outcomes.size(); ++k) {
+    if (auto* answer = std::get_if<Answer>(&outcomes[k])) {
+      out[places[k]] = object_of(std::move(*answer), source_to_keep(inputs[places[k]]));
+    } else {
+      out[places[k]] = exception_of(std::get<Error>(outcomes[k]));
+    }
+  }
+  return out;
+}
+
+py::object forward_named(const Model& model, const py::args& args, const py::kwargs& named) {
+  std::vector<NamedTensor> inputs;
+  for (const py::handle array : args) inputs.push_back({.name = "", .tensor = tensor_from(array)});
+  for (const auto& [name, array] : named) {
+    std::string text = name.cast<std::string>();
+    Tensor tensor = tensor_from(array, text.c_str());
+    inputs.push_back({.name = std::move(text), .tensor = std::move(tensor)});
+  }
+  std::vector<NamedTensor> outputs = [&] {
+    const py::gil_scoped_release unlocked;
+    return model.forward_named(inputs);
+  }();
+  if (outputs.size() == 1) return py::cast(std::move(outputs.front().tensor));
+  py::dict out;
+  for (NamedTensor& output : outputs) out[py::str(output.name)] = py::cast(std::move(output.tensor));
+  return out;
+}
+
+bool has_one_output(const Model& model) {
+  const auto& manifest = model.info().manifest;
+  const MethodSpec* forward = manifest ? manifest->method("forward") : nullptr;
+  return forward != nullptr && forward->outputs.size() == 1;
+}
+
+py::object forward(const Model& model, const py::args& args, const py::kwargs& named) {
+  // One tensor in, one out: microseconds count here.
+  if (args.size() == 1 && named.empty() && has_one_output(model)) {
+    const Tensor input = tensor_from(args[0]);
+    Tensor output;
+    {
+      const py::gil_scoped_release unlocked;
+      output = model.forward(input);
+    }
+    return py::cast(std::move(output));
+  }
+  return forward_named(model, args, named);
+}
+
+std::string repr_of(const Model& model) {
+  const ModelInfo& info = model.info();
+  const std::string name = info.manifest ? info.manifest->name + " v" + std::to_string(info.manifest->version)
+                                         : std::string(py::str(py::repr(py::str(info.path))));
+  return "Model(" + name + ", " + info.task + ", " + info.engine + " on " + info.device.to_string() + ")";
+}
+
+}  // namespace
+
+void bind_model(py::module_& module) {
+  py::class_<Model>(module, "Model", "A loaded model; immutable and thread-safe.")
+      .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("threads") = 0,
+           py::arg("engine") = "auto", py::arg("optimization") = "auto",
+           py::arg("allow_ops") = std::vector<std::string>{}, py::arg("max_pixels") = 0)
+      .def("run", &run, py::arg("input"), py::kw_only(), py::arg("top_k") = 5)
+      .def("run_each", &run_each, py::arg("inputs"), py::kw_only(), py::arg("top_k") = 5,
+           "An answer, or the portfire.Error, for each input in its place.")
+      .def("forward", &forward,
+           "The bare tensor call: forward's inputs, by place or by name.\n\nReturns the output, or a dict of several.")
+      .def("verify", &Model::verify, py::call_guard<py::gil_scoped_release>(),
+           "Replays the golden samples from raw bytes to answer on this machine.")
+      .def_property_readonly("info", &Model::info, py::return_value_policy::reference_internal)
+      .def("__repr__", &repr_of);
+  module.def("inspect", &inspect_file, py::arg("path"), py::kw_only(), py::arg("allow_ops") = std::vector<std::string>{},
+             "What a file takes, gives and weighs. Runs no model code.");
+  module.def(
+      "resolve_package", [](const py::object& path) { return resolve_package(path_from(path)); }, py::arg("path"),
+      "The package file that a folder or file stands for.");
+}
+
+}  // namespace portfire::python

@@ -1,0 +1,138 @@
+"""Train in PyTorch. Run without Python.
+
+>>> import portfire
+>>> model = portfire.load("models/digits")
+>>> answer = model.run("seven.png")  # answer.label, answer.probability, answer.top
+>>> logits = model.forward(x)  # x: numpy, torch or anything with DLPack
+
+Importing this package loads LibTorch's libraries but not the `torch` module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from portfire import _libtorch
+
+_libtorch.load()
+
+from portfire._core import (  # noqa: E402  (LibTorch must be loaded first)
+    DEFAULT_MAX_PIXELS,
+    ArgumentInfo,
+    CancelledError,
+    Classification,
+    Error,
+    InternalError,
+    InvalidArgumentError,
+    InvalidInputError,
+    InvalidPackageError,
+    IoError,
+    MethodInfo,
+    ModelInfo,
+    NotFoundError,
+    ResourceExhaustedError,
+    ScoredLabel,
+    StageResult,
+    Tensor,
+    TensorAnswer,
+    UnsupportedError,
+    UntrustedPackageError,
+    VerificationFailedError,
+    VerifyReport,
+    VersionMismatchError,
+    cpu_budget,
+    cuda_available,
+    decode_image,
+    decode_json_tensors,
+    decode_npy,
+    decode_safetensors,
+    encode_npy,
+    encode_png,
+    encode_safetensors,
+    inspect,
+    resolve_package,
+    tensor,
+    torch_version,
+    version,
+)
+from portfire._model import Answer, Model, ModelInput, load  # noqa: E402
+
+if TYPE_CHECKING:
+    from portfire.manifest import Manifest, MethodSpec, RawInput, TensorSpec, Tolerance
+    from portfire.packaging import package
+
+__version__ = version()
+
+# What writes packages is imported when it is first used: it needs torch.
+_LAZY = {
+    "Manifest": "portfire.manifest",
+    "MethodSpec": "portfire.manifest",
+    "RawInput": "portfire.manifest",
+    "TensorSpec": "portfire.manifest",
+    "Tolerance": "portfire.manifest",
+    "package": "portfire.packaging",
+}
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "Answer",
+    "ArgumentInfo",
+    "CancelledError",
+    "Classification",
+    "Error",
+    "InternalError",
+    "InvalidArgumentError",
+    "InvalidInputError",
+    "InvalidPackageError",
+    "IoError",
+    "Manifest",
+    "MethodInfo",
+    "MethodSpec",
+    "Model",
+    "ModelInfo",
+    "ModelInput",
+    "NotFoundError",
+    "RawInput",
+    "ResourceExhaustedError",
+    "ScoredLabel",
+    "StageResult",
+    "Tensor",
+    "TensorAnswer",
+    "TensorSpec",
+    "Tolerance",
+    "UnsupportedError",
+    "UntrustedPackageError",
+    "VerificationFailedError",
+    "VerifyReport",
+    "VersionMismatchError",
+    "__version__",
+    "cpu_budget",
+    "cuda_available",
+    "decode_image",
+    "decode_json_tensors",
+    "decode_npy",
+    "decode_safetensors",
+    "encode_npy",
+    "encode_png",
+    "encode_safetensors",
+    "inspect",
+    "load",
+    "package",
+    "resolve_package",
+    "tensor",
+    "torch_version",
+    "version",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+        return value
+    raise AttributeError(f"module 'portfire' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

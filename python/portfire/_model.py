@@ -1,0 +1,129 @@
+"""What `Model` has beyond the native class: waiting without blocking, and streams of inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+from portfire import _core
+from portfire._core import Classification, Error, InvalidArgumentError, TensorAnswer, cpu_budget
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from portfire._core import Array
+
+Answer: TypeAlias = Classification | TensorAnswer
+ModelInput: TypeAlias = "str | os.PathLike[str] | Array | Mapping[str, Array] | Image"
+
+_MOST_AHEAD = 64  # inputs that `map` holds at once unless told otherwise
+
+
+class Model(_core.Model):
+    """A loaded model. Immutable; any number of threads may call it at once, and none holds the GIL.
+
+    An input is a path, encoded bytes (a PNG, a .npy, ...), an array (numpy, torch or anything with DLPack),
+    a mapping of names to arrays, or a PIL image.
+    """
+
+    _executor: ThreadPoolExecutor | None = None
+
+    async def run_async(self, input: ModelInput, *, top_k: int = 5) -> Answer:
+        """`run` for one input, without blocking the event loop."""
+        import asyncio
+
+        def call() -> Answer:
+            return self.run(input, top_k=top_k)
+
+        return await asyncio.get_running_loop().run_in_executor(self._workers(), call)
+
+    @overload
+    def map(
+        self,
+        inputs: Iterable[ModelInput],
+        *,
+        batch_size: int | None = None,
+        top_k: int = 5,
+        errors: Literal["raise"] = "raise",
+    ) -> Iterator[Answer]: ...
+    @overload
+    def map(
+        self,
+        inputs: Iterable[ModelInput],
+        *,
+        batch_size: int | None = None,
+        top_k: int = 5,
+        errors: Literal["return"],
+    ) -> Iterator[Answer | Error]: ...
+    def map(
+        self,
+        inputs: Iterable[ModelInput],
+        *,
+        batch_size: int | None = None,
+        top_k: int = 5,
+        errors: Literal["raise", "return"] = "raise",
+    ) -> Iterator[Answer] | Iterator[Answer | Error]:
+        """Answers in the order of `inputs`, which may have no end: one batch of it is read at a time.
+
+        `batch_size` is how many inputs go through `forward` together (default: what the package allows, at
+        most 64). A bad input raises in its turn, or with errors="return" comes back as the `portfire.Error`.
+        """
+        size = min(self.info.max_batch, _MOST_AHEAD) if batch_size is None else batch_size
+        if size < 1:
+            raise InvalidArgumentError(f"batch_size {size}; at least 1")
+        if errors not in ("raise", "return"):
+            raise InvalidArgumentError(f'errors {errors!r}; "raise" or "return"')
+        return self._map(iter(inputs), size, top_k, errors == "raise")
+
+    def _map(self, inputs: Iterator[ModelInput], size: int, top_k: int, strict: bool) -> Iterator[Any]:
+        while batch := list(islice(inputs, size)):
+            for outcome in self.run_each(batch, top_k=top_k):
+                if strict and isinstance(outcome, Error):
+                    raise outcome
+                yield outcome
+
+    def _workers(self) -> ThreadPoolExecutor:
+        """As many threads as keep the processors busy: each runs operators on `info.threads` of them."""
+        if self._executor is None:
+            count = max(1, cpu_budget() // max(1, self.info.threads))
+            self._executor = ThreadPoolExecutor(count, thread_name_prefix="portfire")
+        return self._executor
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    engine: str = "auto",
+    optimization: str = "auto",
+    allow_ops: Sequence[str] = (),
+    max_pixels: int = 0,
+) -> Model:
+    """Opens, checks, optimises and warms up a model.
+
+    Args:
+        path: a package, a TorchScript file, a `<name>` folder (its highest version) or a `<name>/<version>`
+            folder.
+        device: "cpu", "cuda" or "cuda:<index>".
+        threads: for one operator; 0 is `cpu_budget()`.
+        engine: "auto" or "torchscript".
+        optimization: "none", "freeze", "full", or "auto": the furthest that the golden samples allow.
+        allow_ops: operators to allow beyond the list, by full name, for a file that you trust.
+        max_pixels: a tighter limit than the package's; 0 keeps that.
+
+    Raises:
+        Error: NotFoundError, InvalidPackageError, VersionMismatchError, UntrustedPackageError, ...
+    """
+    return Model(
+        path,
+        device=device,
+        threads=threads,
+        engine=engine,
+        optimization=optimization,
+        allow_ops=list(allow_ops),
+        max_pixels=max_pixels,
+    )
