@@ -1,0 +1,212 @@
+#include <portfire/model.h>
+
+#include <atomic>
+#include <memory>
+#include <utility>
+
+#include <portfire/codecs.h>
+
+#include "archive/package.h"
+#include "core/text.h"
+#include "engine/torchscript/torchscript.h"
+#include "tasks/pipeline.h"
+#include "tasks/task.h"
+#include "tasks/verify.h"
+
+namespace portfire {
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+void check_options(const LoadOptions& options) {
+  if (options.engine != "auto" && options.engine != "torchscript") {
+    throw Error(ErrorCode::kInvalidArgument, cat("unknown engine ", quoted(options.engine), "; one of auto, torchscript"));
+  }
+  if (options.threads < 0 || options.threads > kMostThreads) {
+    throw Error(ErrorCode::kInvalidArgument, cat("threads is ", options.threads, "; 0 (this machine's budget) or 1 to ", kMostThreads));
+  }
+  if (options.max_pixels < 0) {
+    throw Error(ErrorCode::kInvalidArgument, cat("max_pixels is ", options.max_pixels, "; 0 (the package's limit) or more"));
+  }
+}
+
+const char* name_of_level(Optimization level) {
+  switch (level) {
+    case Optimization::kAuto: return "auto";
+    case Optimization::kNone: return "none";
+    case Optimization::kFreeze: return "freeze";
+    case Optimization::kFull: return "full";
+  }
+  return "";
+}
+
+/// What is tried, the furthest first. docs/adr/0005 says why auto does not begin at full.
+std::vector<Optimization> levels_of(Optimization asked) {
+  switch (asked) {
+    case Optimization::kNone: return {Optimization::kNone};
+    case Optimization::kFull: return {Optimization::kFull, Optimization::kFreeze, Optimization::kNone};
+    default: return {Optimization::kFreeze, Optimization::kNone};
+  }
+}
+
+ModelInfo describe(const Package& package, torchscript::ProgramInfo program) {
+  ModelInfo info;
+  info.path = package.archive.path();
+  info.file_bytes = static_cast<std::int64_t>(package.archive.bytes().size());
+  info.manifest = package.manifest;
+  info.task = package.manifest ? package.manifest->task : "tensor";
+  info.engine = "torchscript";
+  info.engine_version = cat("LibTorch ", torch_version());
+  info.methods = std::move(program.methods);
+  info.parameters = program.parameters;
+  info.parameter_bytes = program.parameter_bytes;
+  return info;
+}
+
+/// The manifest's names where there is one, else the program's own.
+std::vector<std::string> forward_inputs(const ModelInfo& info) {
+  std::vector<std::string> names;
+  const MethodSpec* spec = info.manifest ? info.manifest->method("forward") : nullptr;
+  if (spec != nullptr) {
+    for (const TensorSpec& input : spec->inputs) names.push_back(input.name);
+    return names;
+  }
+  for (const MethodInfo& method : info.methods) {
+    if (method.name != "forward") continue;
+    for (const ArgumentInfo& argument : method.arguments) names.push_back(argument.name);
+  }
+  return names;
+}
+
+void require_methods(const Package& package, const Engine& engine) {
+  if (!package.manifest) return;
+  for (const MethodSpec& method : package.manifest->methods) {
+    if (!engine.has_method(method.name)) {
+      throw Error(ErrorCode::kInvalidPackage, cat(package.archive.path(), ": its manifest names the method ", method.name,
+                                                  ", which its program does not have"));
+    }
+  }
+}
+
+}  // namespace
+
+struct Model::Impl {
+  std::atomic<int> shares{1};
+  ModelInfo info;
+  std::unique_ptr<Task> task;
+  std::unique_ptr<Engine> engine;
+  std::vector<GoldenBytes> golden;
+  std::optional<Pipeline> pipeline;  // refers to the three above
+
+  std::vector<StageResult> replay() const {
+    if (!info.manifest) return {};
+    return replay_golden(*info.manifest, golden, *pipeline);
+  }
+
+  void use(torchscript::LoadedEngine loaded) {
+    engine = std::move(loaded.engine);
+    const Manifest* manifest = info.manifest ? &*info.manifest : nullptr;
+    pipeline.emplace(*engine, *task, manifest, forward_inputs(info), manifest != nullptr ? manifest->name : info.path);
+  }
+
+  VerifyReport report() const { return {info.engine, info.device, info.optimization, replay()}; }
+};
+
+Model Model::load(const std::string& path, const LoadOptions& options) {
+  check_options(options);
+  const Package package = open_package(path);
+  auto impl = std::make_unique<Impl>();
+  impl->task = make_task(package.manifest, options.max_pixels);
+  impl->golden = read_golden(package);
+  torchscript::EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
+                                    .threads = options.threads > 0 ? options.threads : cpu_budget(),
+                                    .allow_ops = options.allow_ops};
+  std::string history;  // why the levels before were not good enough
+  const std::vector<Optimization> levels = levels_of(options.optimization);
+  for (const Optimization level : levels) {
+    engine.optimization = level;
+    torchscript::LoadedEngine loaded = torchscript::load(package.archive, engine);
+    if (loaded.applied != level && level != levels.back()) {
+      history += cat("; ", name_of_level(level), " failed: ", loaded.reason);
+      continue;
+    }
+    require_methods(package, *loaded.engine);
+    impl->info = describe(package, std::move(loaded.program));
+    impl->info.device = options.device;
+    impl->info.threads = engine.threads;
+    impl->info.optimization = cat(name_of_level(level), history);
+    impl->use(std::move(loaded));
+    const VerifyReport report = impl->report();  // also warms the model up
+    if (report.stages.empty() || report.passed() || !options.check_golden) return Model(impl.release());
+    history += cat("; ", name_of_level(level), " failed: ", report.summary());
+    if (level == levels.back()) {
+      throw Error(ErrorCode::kVerificationFailed, cat(package.archive.path(), ": ", report.summary()));
+    }
+  }
+  throw Error(ErrorCode::kInternal, cat(package.archive.path(), ": nothing was tried"));
+}
+
+Model::~Model() {
+  if (impl_ != nullptr && impl_->shares.fetch_sub(1, std::memory_order_acq_rel) == 1) delete impl_;
+}
+
+Model::Model(const Model& other) noexcept : impl_(other.impl_) {
+  if (impl_ != nullptr) impl_->shares.fetch_add(1, std::memory_order_relaxed);
+}
+
+Model::Model(Model&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
+
+Model& Model::operator=(const Model& other) noexcept { return *this = Model(other); }
+
+Model& Model::operator=(Model&& other) noexcept {
+  std::swap(impl_, other.impl_);
+  return *this;
+}
+
+Answer Model::run(const Input& input, const RunOptions& options) const {
+  return std::move(run(std::span(&input, 1), options).front());
+}
+
+std::vector<Answer> Model::run(std::span<const Input> inputs, const RunOptions& options) const {
+  std::vector<Answer> answers;
+  answers.reserve(inputs.size());
+  for (Outcome& outcome : run_each(inputs, options)) {
+    if (const Error* error = std::get_if<Error>(&outcome)) throw *error;
+    answers.push_back(std::move(std::get<Answer>(outcome)));
+  }
+  return answers;
+}
+
+std::vector<Outcome> Model::run_each(std::span<const Input> inputs, const RunOptions& options) const {
+  return impl_->pipeline->run_each(inputs, options);
+}
+
+std::vector<Tensor> Model::forward(std::span<const Tensor> inputs) const { return impl_->pipeline->forward(inputs); }
+
+Tensor Model::forward(const Tensor& input) const {
+  std::vector<Tensor> outputs = forward(std::span(&input, 1));
+  if (outputs.empty()) throw Error(ErrorCode::kInvalidPackage, cat(impl_->info.path, ": forward gave nothing"));
+  return std::move(outputs.front());
+}
+
+std::vector<NamedTensor> Model::forward_named(const std::vector<NamedTensor>& inputs) const {
+  return impl_->pipeline->forward_named(inputs);
+}
+
+Tensor Model::image_tensor(const Input& image, const ImageTensorOptions& options) const {
+  return impl_->engine->image_tensor(decode_image(image.read(), image.name()), options);
+}
+
+VerifyReport Model::verify() const { return impl_->report(); }
+
+const ModelInfo& Model::info() const noexcept { return impl_->info; }
+
+ModelInfo inspect(const std::string& path, const LoadOptions& options) {
+  check_options(options);
+  const Package package = open_package(path);
+  ModelInfo info = describe(package, torchscript::describe(package.archive, options.allow_ops));
+  info.device = options.device;
+  return info;
+}
+
+}  // namespace portfire

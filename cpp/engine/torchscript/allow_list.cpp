@@ -1,0 +1,175 @@
+#include "engine/torchscript/allow_list.h"
+
+#include <ATen/core/function.h>
+#include <ATen/core/interned_strings.h>
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include <portfire/error.h>
+
+#include "core/text.h"
+
+namespace portfire::torchscript {
+namespace {
+
+using torch::jit::Block;
+using torch::jit::Function;
+using torch::jit::Graph;
+using torch::jit::Node;
+
+constexpr std::string_view kNamespaces[] = {"aten", "prim", "quantized", "prepacked", "portfire"};
+
+// Public names that reach files, memory beside the tensor, the process's output or other machines.
+constexpr std::string_view kRefused[] = {
+    "aten::as_strided",   "aten::as_strided_",       "aten::as_strided_copy", "aten::as_strided_scatter",
+    "aten::from_file",    "aten::record_stream",     "aten::resize_",         "aten::resize_as_",
+    "aten::save",         "aten::set_",              "aten::set_data",        "prim::CallFunction",
+    "prim::CallMethod",   "prim::Print",             "prim::PythonOp",        "prim::rpc_async",
+    "prim::rpc_remote",   "prim::rpc_sync",          "prim::BroadcastMKLDNNTensors"};
+
+// Names with a leading underscore are internal and refused, but for those that TorchScript's compiler,
+// its tracer and torch.nn put into ordinary models.
+constexpr std::string_view kInternal[] = {
+    "aten::__and__", "aten::__contains__", "aten::__derive_index", "aten::__getitem__", "aten::__iand__",
+    "aten::__interpolate", "aten::__ior__", "aten::__is__", "aten::__isnot__", "aten::__ixor__", "aten::__lshift__",
+    "aten::__not__", "aten::__or__", "aten::__range_length", "aten::__round_to_zero_floordiv", "aten::__rshift__",
+    "aten::__upsample", "aten::__upsample_bilinear", "aten::__upsample_nearest", "aten::__xor__",
+    "aten::_assert_async", "aten::_batch_norm_impl_index", "aten::_convolution", "aten::_convolution_mode",
+    "aten::_get_tracing_state", "aten::_grad_sum_to_size", "aten::_infer_size", "aten::_list_to_tensor",
+    "aten::_log_softmax", "aten::_native_multi_head_attention", "aten::_no_grad_embedding_renorm_",
+    "aten::_pack_padded_sequence", "aten::_pad_packed_sequence", "aten::_set_item", "aten::_shape_as_tensor",
+    "aten::_size_if_not_equal", "aten::_softmax", "aten::_tensor_to_list", "aten::_transformer_encoder_layer_fwd",
+    "aten::_trilinear", "aten::_unique2", "aten::_unwrap_optional", "aten::_upsample_bicubic2d_aa",
+    "aten::_upsample_bilinear2d_aa", "aten::_weight_norm"};
+
+constexpr std::int64_t kMostNodes = 5'000'000;  // after inlining; a chain of doubling calls is exponential
+
+bool contains(const auto& list, std::string_view op) {
+  return std::find(std::begin(list), std::end(list), op) != std::end(list);
+}
+
+std::string place(const Node* node) {
+  const auto where = node->sourceRange().file_line_col();
+  if (!where) return "";
+  std::string file = std::get<0>(*where);
+  file.erase(0, file.rfind('/') + 1);
+  return cat(" (", file, ":", std::get<1>(*where), ")");
+}
+
+/// A function's own share and that of all that it calls; each function is walked once.
+class Walker {
+ public:
+  Walker(const std::vector<std::string>& allowed, std::string name) : allowed_(allowed), name_(std::move(name)) {}
+
+  struct Contents : MethodContents {
+    std::int64_t nodes = 0;
+  };
+
+  const Contents& walk(Function& function) {
+    const auto known = done_.find(&function);
+    if (known != done_.end()) return known->second;
+    Contents& contents = done_[&function];  // in place first: a call of itself ends here
+    contents.name = function.name();
+    auto* graph_function = torch::jit::tryToGraphFunction(function);
+    if (graph_function == nullptr) refuse(cat("the built-in method ", quoted(function.qualname().qualifiedName())), "");
+    block(*graph_function->graph()->block(), contents);
+    return contents;
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& what, const std::string& where) const {
+    throw Error(ErrorCode::kUntrustedPackage,
+                cat(name_, ": ", what, " is not on the list of operators that only compute", where,
+                    "; if you trust the file, allow it by name (--allow-op)"));
+  }
+
+  void add(Contents& to, Function& callee) {
+    const Contents& from = walk(callee);
+    to.operators.insert(from.operators.begin(), from.operators.end());
+    to.constants += from.constants;
+    to.constant_bytes += from.constant_bytes;
+    to.stateful |= from.stateful;
+    to.nodes += from.nodes;
+  }
+
+  void block(const Block& block_, Contents& to) {
+    for (const Node* node : block_.nodes()) visit(*node, to);
+  }
+
+  void visit(const Node& node, Contents& to) {
+    if (++to.nodes > kMostNodes) {
+      throw Error(ErrorCode::kUntrustedPackage, cat(name_, ": its methods come to more than ", kMostNodes,
+                                                    " operations when their calls are written out"));
+    }
+    if (node.kind() == c10::prim::CallFunction) {
+      const auto type = node.input(0)->type()->cast<c10::FunctionType>();
+      if (type != nullptr) return add(to, *type->function());
+    }
+    if (node.kind() == c10::prim::CallMethod) {
+      const auto type = node.input(0)->type()->cast<c10::ClassType>();
+      const std::string& method = node.s(c10::attr::name);
+      if (type != nullptr) return add(to, type->getMethod(method));
+      if (!contains(allowed_, "prim::CallMethod")) {
+        refuse(cat("prim::CallMethod of ", quoted(method), " through an interface"), place(&node));
+      }
+    }
+    const std::string op = node.kind().toQualString();
+    if (!is_allowed(op) && !contains(allowed_, op)) refuse(op, place(&node));
+    to.operators.insert(op);
+    to.stateful |= writes_to_module(node);
+    count_constant(node, to);
+    for (const Block* inner : node.blocks()) block(*inner, to);
+    for (const c10::Symbol attribute : node.attributeNames()) {
+      if (node.kindOf(attribute) == torch::jit::AttributeKind::g) block(*node.g(attribute)->block(), to);
+    }
+  }
+
+  static bool writes_to_module(const Node& node) {
+    if (node.kind() == c10::prim::SetAttr) return true;
+    const auto* schema = node.maybeSchema();
+    if (schema == nullptr) return false;
+    for (std::size_t k = 0; k < schema->arguments().size() && k < node.inputs().size(); ++k) {
+      const auto* alias = schema->arguments()[k].alias_info();
+      if (alias != nullptr && alias->isWrite() && node.input(k)->node()->kind() == c10::prim::GetAttr) return true;
+    }
+    return false;
+  }
+
+  static void count_constant(const Node& node, Contents& to) {
+    if (node.kind() != c10::prim::Constant || !node.hasAttribute(c10::attr::value)) return;
+    if (node.kindOf(c10::attr::value) != torch::jit::AttributeKind::t) return;
+    const at::Tensor& tensor = node.t(c10::attr::value);
+    to.constants += tensor.numel();
+    to.constant_bytes += static_cast<std::int64_t>(tensor.nbytes());
+  }
+
+  const std::vector<std::string>& allowed_;
+  std::string name_;
+  std::map<const Function*, Contents> done_;
+};
+
+}  // namespace
+
+bool is_allowed(const std::string& op) {
+  const auto colons = op.find("::");
+  if (colons == std::string::npos || !contains(kNamespaces, std::string_view(op).substr(0, colons))) return false;
+  if (contains(kRefused, op)) return false;
+  const std::string_view name = std::string_view(op).substr(colons + 2);
+  // Sparse constructors trust the indices that they are given.
+  if (name.starts_with("sparse_") || name.starts_with("_sparse")) return false;
+  return !op.starts_with("aten::_") || contains(kInternal, op);
+}
+
+std::vector<MethodContents> check_operators(const torch::jit::Module& module, const std::vector<std::string>& allow_ops,
+                                            const std::string& name) {
+  Walker walker(allow_ops, name);
+  std::vector<MethodContents> methods;
+  for (const torch::jit::Method& method : module.get_methods()) methods.push_back(walker.walk(method.function()));
+  return methods;
+}
+
+}  // namespace portfire::torchscript

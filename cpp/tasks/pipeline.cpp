@@ -1,0 +1,183 @@
+#include "tasks/pipeline.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <portfire/error.h>
+
+#include "core/text.h"
+#include "tasks/check.h"
+
+namespace portfire {
+namespace {
+
+bool same_kind(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) {
+    return x.dtype() == y.dtype() && x.shape() == y.shape();
+  });
+}
+
+std::vector<Tensor> tensors_of(std::vector<NamedTensor> named) {
+  std::vector<Tensor> out;
+  out.reserve(named.size());
+  for (NamedTensor& one : named) out.push_back(std::move(one.tensor));
+  return out;
+}
+
+/// An engine's own output names give way to the manifest's.
+void rename(std::vector<NamedTensor>& outputs, const MethodSpec* spec, const std::string& model) {
+  if (spec == nullptr) return;
+  if (outputs.size() != spec->outputs.size()) {
+    throw Error(ErrorCode::kInvalidPackage, cat(model, ": ", spec->name, " gave ", outputs.size(), " outputs; its manifest names ",
+                                                spec->outputs.size()));
+  }
+  for (std::size_t k = 0; k < outputs.size(); ++k) outputs[k].name = spec->outputs[k].name;
+}
+
+}  // namespace
+
+Pipeline::Pipeline(const Engine& engine, const Task& task, const Manifest* manifest,
+                   std::vector<std::string> forward_inputs, std::string name)
+    : engine_(engine),
+      task_(task),
+      manifest_(manifest),
+      forward_spec_(manifest == nullptr ? nullptr : manifest->method("forward")),
+      forward_inputs_(std::move(forward_inputs)),
+      name_(std::move(name)) {}
+
+std::vector<NamedTensor> Pipeline::method(const std::string& name, std::span<const Tensor> inputs) const {
+  std::vector<NamedTensor> outputs = engine_.call(name, inputs);
+  rename(outputs, manifest_ == nullptr ? nullptr : manifest_->method(name), name_);
+  return outputs;
+}
+
+std::vector<Tensor> Pipeline::forward(std::span<const Tensor> inputs) const {
+  if (forward_spec_ != nullptr) check_inputs(*forward_spec_, inputs, name_);
+  return engine_.forward(inputs);
+}
+
+std::vector<NamedTensor> Pipeline::forward_named(const std::vector<NamedTensor>& inputs) const {
+  const std::vector<Tensor> ordered = in_order(forward_inputs_, inputs, name_);
+  if (forward_spec_ != nullptr) check_inputs(*forward_spec_, ordered, name_);
+  return method("forward", ordered);
+}
+
+Pipeline::Sample Pipeline::prepare(const Input& input) const {
+  return tensors_of(method("preprocess", tensors_of(task_.decode(input))));
+}
+
+std::vector<Pipeline::Sample> Pipeline::forward_batch(std::span<const Sample* const> samples) const {
+  std::vector<Tensor> batch;
+  for (std::size_t k = 0; k < samples[0]->size(); ++k) {
+    std::vector<Tensor> column;
+    for (const Sample* sample : samples) column.push_back((*sample)[k]);
+    batch.push_back(engine_.stack(column));
+  }
+  const std::vector<Tensor> outputs = engine_.forward(batch);
+  std::vector<Sample> rows(samples.size());
+  for (const Tensor& output : outputs) {
+    if (output.rank() == 0 || output.shape()[0] != static_cast<std::int64_t>(samples.size())) {
+      throw Error(ErrorCode::kInvalidPackage, cat(name_, ": forward gave ", output.to_string(0), " for a batch of ",
+                                                  samples.size(), "; its first axis must be the batch"));
+    }
+    for (std::size_t k = 0; k < rows.size(); ++k) rows[k].push_back(output.row(static_cast<std::int64_t>(k)));
+  }
+  return rows;
+}
+
+Answer Pipeline::finish(const Sample& outputs, const RunOptions& options) const {
+  std::vector<NamedTensor> last = method("postprocess", outputs);
+  for (NamedTensor& one : last) one.tensor = engine_.to_cpu(one.tensor);
+  return task_.answer(std::move(last), options);
+}
+
+Answer Pipeline::run_tensors(const Input& input, const RunOptions& options) const {
+  std::vector<NamedTensor> outputs = forward_named(task_.decode(input));
+  for (NamedTensor& one : outputs) one.tensor = engine_.to_cpu(one.tensor);
+  return task_.answer(std::move(outputs), options);
+}
+
+void Pipeline::run_group(std::span<const std::size_t> members, std::span<const std::optional<Sample>> samples,
+                         std::span<std::optional<Outcome>> outcomes, const RunOptions& options) const {
+  std::vector<Sample> rows;
+  try {
+    std::vector<const Sample*> group;
+    for (const std::size_t k : members) group.push_back(&*samples[k]);
+    rows = forward_batch(group);
+  } catch (const Error& error) {
+    if (members.size() == 1) {
+      outcomes[members[0]] = error;
+      return;
+    }
+    // One sample may have spoilt the batch for all: find out which.
+    for (const std::size_t& k : members) run_group({&k, 1}, samples, outcomes, options);
+    return;
+  }
+  for (std::size_t row = 0; row < members.size(); ++row) {
+    try {
+      outcomes[members[row]] = finish(rows[row], options);
+    } catch (const Error& error) {
+      outcomes[members[row]] = error;
+    }
+  }
+}
+
+void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes,
+                         const RunOptions& options) const {
+  std::vector<std::optional<Sample>> samples(inputs.size());
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    try {
+      if (task_.staged()) {
+        samples[k] = prepare(inputs[k]);
+      } else {
+        outcomes[k] = run_tensors(inputs[k], options);
+      }
+    } catch (const Error& error) {
+      outcomes[k] = error;
+    }
+  }
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    if (outcomes[k]) continue;
+    std::vector<std::size_t> members;
+    for (std::size_t other = k; other < inputs.size(); ++other) {
+      if (!outcomes[other] && same_kind(*samples[other], *samples[k])) members.push_back(other);
+    }
+    run_group(members, samples, outcomes, options);
+  }
+}
+
+std::vector<Outcome> Pipeline::run_each(std::span<const Input> inputs, const RunOptions& options) const {
+  std::vector<std::optional<Outcome>> outcomes(inputs.size());
+  const auto most = static_cast<std::size_t>(manifest_ == nullptr ? 1 : std::max<std::int64_t>(manifest_->max_batch, 1));
+  for (std::size_t begin = 0; begin < inputs.size(); begin += most) {
+    const std::size_t count = std::min(most, inputs.size() - begin);
+    run_chunk(inputs.subspan(begin, count), std::span(outcomes).subspan(begin, count), options);
+  }
+  std::vector<Outcome> done;
+  done.reserve(outcomes.size());
+  for (std::optional<Outcome>& outcome : outcomes) done.push_back(std::move(*outcome));
+  return done;
+}
+
+std::vector<NamedTensor> Pipeline::trace(const Input& input) const {
+  std::vector<NamedTensor> all;
+  const auto keep = [&](const std::string& stage, const std::vector<NamedTensor>& outputs) {
+    for (const NamedTensor& output : outputs) all.push_back({cat(stage, "/", output.name), engine_.to_cpu(output.tensor)});
+  };
+  if (!task_.staged()) {
+    keep("forward", forward_named(task_.decode(input)));
+    return all;
+  }
+  const std::vector<NamedTensor> sample = method("preprocess", tensors_of(task_.decode(input)));
+  keep("preprocess", sample);
+  std::vector<Tensor> batch;
+  for (const NamedTensor& one : sample) batch.push_back(engine_.stack({&one.tensor, 1}));
+  const std::vector<NamedTensor> outputs = method("forward", batch);
+  keep("forward", outputs);
+  std::vector<Tensor> rows;
+  for (const NamedTensor& one : outputs) rows.push_back(one.tensor.row(0));
+  keep("postprocess", method("postprocess", rows));
+  return all;
+}
+
+}  // namespace portfire

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <portfire/manifest.h>
+#include <portfire/model.h>
+
+#include "core/engine.h"
+#include "tasks/task.h"
+
+namespace portfire {
+
+/// From raw inputs to answers through an engine: decode, preprocess, batched forward, postprocess. Only
+/// refers to what it is given. Immutable and thread-safe.
+class Pipeline {
+ public:
+  /// `forward_inputs` and `forward_outputs` are names in the signature's order.
+  Pipeline(const Engine& engine, const Task& task, const Manifest* manifest, std::vector<std::string> forward_inputs,
+           std::string name);
+
+  std::vector<Outcome> run_each(std::span<const Input> inputs, const RunOptions& options) const;
+
+  /// `forward`, checked against the manifest.
+  std::vector<Tensor> forward(std::span<const Tensor> inputs) const;
+  std::vector<NamedTensor> forward_named(const std::vector<NamedTensor>& inputs) const;
+
+  /// One raw input through every stage, keeping each stage's outputs under "<method>/<output name>".
+  std::vector<NamedTensor> trace(const Input& input) const;
+
+ private:
+  using Sample = std::vector<Tensor>;  ///< what preprocess gave for one input
+
+  Sample prepare(const Input& input) const;
+  std::vector<NamedTensor> method(const std::string& name, std::span<const Tensor> inputs) const;
+  /// Samples of equal shapes through one forward; rows of its outputs, one list for each sample.
+  std::vector<Sample> forward_batch(std::span<const Sample* const> samples) const;
+  Answer finish(const Sample& outputs, const RunOptions& options) const;
+  /// At most `max_batch` inputs.
+  void run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes,
+                 const RunOptions& options) const;
+  void run_group(std::span<const std::size_t> members, std::span<const std::optional<Sample>> samples,
+                 std::span<std::optional<Outcome>> outcomes, const RunOptions& options) const;
+  Answer run_tensors(const Input& input, const RunOptions& options) const;
+
+  const Engine& engine_;
+  const Task& task_;
+  const Manifest* manifest_;
+  const MethodSpec* forward_spec_;
+  std::vector<std::string> forward_inputs_;
+  std::string name_;
+};
+
+}  // namespace portfire

@@ -1,0 +1,23 @@
+#include "tasks/task.h"
+
+#include <algorithm>
+
+#include <portfire/error.h>
+
+#include "core/text.h"
+#include "tasks/image_classification.h"
+#include "tasks/tensor.h"
+
+namespace portfire {
+
+std::unique_ptr<Task> make_task(const std::optional<Manifest>& manifest, std::int64_t max_pixels) {
+  if (!manifest || manifest->task == "tensor") return make_tensor_task();
+  if (manifest->task == "image-classification") {
+    const std::int64_t own = manifest->raw_input.max_pixels;
+    return make_image_classification(*manifest, max_pixels > 0 ? std::min(max_pixels, own) : own);
+  }
+  throw Error(ErrorCode::kUnsupported, cat(manifest->name, ": task ", quoted(manifest->task),
+                                           "; this runtime has image-classification and tensor"));
+}
+
+}  // namespace portfire

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <portfire/answer.h>
+#include <portfire/input.h>
+#include <portfire/manifest.h>
+#include <portfire/model.h>
+
+namespace portfire {
+
+/// What a model does, from bytes to an answer: the part that is not in the graph. Immutable and
+/// thread-safe; one file for each task.
+class Task {
+ public:
+  virtual ~Task() = default;
+  Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+  /// The raw input as tensors: what `preprocess` takes, or `forward` where the task has no stages.
+  /// Throws kInvalidInput, kNotFound, kIo.
+  virtual std::vector<NamedTensor> decode(const Input& input) const = 0;
+
+  /// True when the task goes through preprocess, a batched forward, and postprocess.
+  virtual bool staged() const = 0;
+
+  /// The last stage's outputs, on the CPU, as an answer.
+  virtual Answer answer(std::vector<NamedTensor> outputs, const RunOptions& options) const = 0;
+};
+
+/// The task that the manifest names; without a manifest, "tensor". `max_pixels` 0 keeps the manifest's.
+/// Throws kUnsupported on a task that this runtime does not have.
+std::unique_ptr<Task> make_task(const std::optional<Manifest>& manifest, std::int64_t max_pixels);
+
+}  // namespace portfire

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <portfire/model.h>
+
+#include "archive/package.h"
+#include "tasks/pipeline.h"
+
+namespace portfire {
+
+/// A golden sample's bytes, kept after the archive itself has been let go.
+struct GoldenBytes {
+  std::vector<std::byte> input;
+  std::vector<std::byte> expected;
+};
+
+/// In the manifest's order; empty without a manifest. Throws kInvalidPackage.
+std::vector<GoldenBytes> read_golden(const Package& package);
+
+/// Replays every golden sample from raw bytes to answer and compares each stage's outputs with the stored
+/// ones. A stage that throws is a failed result, not an exception.
+std::vector<StageResult> replay_golden(const Manifest& manifest, std::span<const GoldenBytes> golden,
+                                       const Pipeline& pipeline);
+
+}  // namespace portfire
