@@ -1,0 +1,68 @@
+#include <malloc.h>
+
+#include <iostream>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/options.h"
+#include "core/text.h"
+
+namespace {
+
+// glibc hands large freed blocks back to the kernel, and every inference faults its activations in again:
+// up to three times slower. A program may set this for itself; a library must not.
+void keep_freed_memory() {
+  constexpr int kNever = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, kNever);
+  mallopt(M_TRIM_THRESHOLD, kNever);
+  mallopt(M_TOP_PAD, 16 << 20);
+}
+
+bool wants_json(int argc, char** argv) {
+  for (int k = 1; k < argc; ++k) {
+    if (std::string_view(argv[k]) == "--json") return true;
+  }
+  return false;
+}
+
+int report(portfire::ErrorCode code, const std::string& message, bool json) {
+  const portfire::ErrorCodeInfo& info = portfire::info_of(code);
+  std::cout.flush();
+  if (json) {
+    const nlohmann::ordered_json line{{"error", {{"code", info.name}, {"message", message}}}};
+    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  }
+  std::cerr << "portfire: " << message << '\n';
+  return info.exit_status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace portfire;
+  keep_freed_memory();
+  CLI::App app{"Runs PyTorch models without Python: inspect, verify, run, bench.", "portfire"};
+  app.set_version_flag("--version", cat("portfire ", version(), " (LibTorch ", torch_version(), ")"));
+  app.require_subcommand(1);
+  int status = 0;
+  apps::add_inspect(app, status);
+  apps::add_verify(app, status);
+  apps::add_run(app, status);
+  apps::add_bench(app, status);
+  apps::add_completion(app);
+  app.footer("Try: portfire inspect MODEL, or portfire run --help");
+  const bool json = wants_json(argc, argv);
+  try {
+    app.parse(argc, argv);
+    std::cout.flush();
+    if (!std::cout) return report(ErrorCode::kIo, "standard output cannot be written", false);
+    return status;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return report(ErrorCode::kInvalidArgument, cat(error.what(), "; see portfire --help"), json);
+  } catch (const Error& error) {
+    return report(error.code(), error.what(), json);
+  } catch (const std::exception& error) {
+    return report(ErrorCode::kInternal, error.what(), json);
+  }
+}

@@ -1,0 +1,154 @@
+#include <iostream>
+#include <iterator>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include <portfire/codecs.h>
+
+#include "apps/inputs.h"
+#include "apps/options.h"
+#include "apps/terminal.h"
+#include "apps/write_outputs.h"
+#include "core/text.h"
+
+namespace portfire::apps {
+namespace {
+
+struct Options : ModelOptions {
+  std::vector<std::string> inputs;
+  int top_k = 5;
+  std::string output;
+  std::string image_size;  // "WIDTHxHEIGHT"
+  bool grey = false;
+  std::vector<double> mean;
+  std::vector<double> deviation;
+};
+
+Input read_input(const std::string& path) {
+  if (path != "-") return Input::file(path);
+  const std::string bytes(std::istreambuf_iterator<char>(std::cin), {});
+  return Input::bytes(std::as_bytes(std::span(bytes)), "standard input");
+}
+
+ImageTensorOptions image_options(const Options& options) {
+  ImageTensorOptions image;
+  char extra = 0;
+  long width = 0;
+  long height = 0;
+  constexpr long kMost = 16384;
+  if (std::sscanf(options.image_size.c_str(), "%ldx%ld%c", &width, &height, &extra) != 2 || width < 1 || height < 1 ||
+      width > kMost || height > kMost) {
+    throw Error(ErrorCode::kInvalidArgument, cat("--image-size ", quoted(options.image_size), "; WIDTHxHEIGHT, as in 224x224, each up to ", kMost));
+  }
+  image.width = width;
+  image.height = height;
+  image.channels = options.grey ? 1 : 3;
+  image.mean = options.mean;
+  image.deviation = options.deviation;
+  return image;
+}
+
+void print(const std::string& name, const Answer& answer, bool json) {
+  if (json) {
+    std::cout << "{\"input\": " << nlohmann::json(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+              << ", \"answer\": " << answer.to_json() << "}\n";
+    return;
+  }
+  std::cout << name << ": ";
+  if (const auto* classification = std::get_if<Classification>(&answer.value)) {
+    for (std::size_t k = 0; k < classification->top.size(); ++k) {
+      const ScoredLabel& row = classification->top[k];
+      char percent[32];
+      std::snprintf(percent, sizeof percent, "%.2f %%", 100.0 * static_cast<double>(row.probability));
+      std::cout << (k == 0 ? bold(row.label) + "  " + percent : dim(cat("   ", row.label, " ", percent)));
+    }
+  } else {
+    for (const NamedTensor& output : answer.tensors().outputs) std::cout << output.name << " = " << output.tensor.to_string() << "  ";
+  }
+  std::cout << '\n';
+}
+
+void report(const std::string& name, const Error& error, bool json) {
+  if (json) {
+    const nlohmann::ordered_json line{{"input", name},
+                                      {"error", {{"code", info_of(error.code()).name}, {"message", error.what()}}}};
+    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  } else {
+    std::cout.flush();
+    std::cerr << "portfire: " << error.what() << '\n';
+  }
+}
+
+/// What an input becomes before the model sees it; only pictures for models without a manifest change.
+std::vector<Outcome> run_some(const Model& model, std::span<const Input> inputs, const Options& options) {
+  const RunOptions run{.top_k = options.top_k};
+  if (options.image_size.empty()) return model.run_each(inputs, run);
+  const ImageTensorOptions image = image_options(options);
+  std::vector<Outcome> outcomes;
+  for (const Input& input : inputs) {
+    try {
+      outcomes.emplace_back(model.run(Input::tensor(model.image_tensor(input, image), input.name()), run));
+    } catch (const Error& error) {
+      outcomes.emplace_back(error);
+    }
+  }
+  return outcomes;
+}
+
+int run(const Options& options) {
+  const Model model = Model::load(options.path, options.load_options());
+  const std::vector<std::string> files = expand_inputs(options.inputs);
+  if (!options.output.empty() && (files.size() != 1 || model.info().task != "tensor")) {
+    throw Error(ErrorCode::kInvalidArgument, cat("--output holds the tensors of one input; ", files.size(), " inputs, task ", model.info().task));
+  }
+  if (files.empty()) throw Error(ErrorCode::kNotFound, cat(options.inputs.front(), ": no files in it"));
+  const auto batch = static_cast<std::size_t>(model.info().manifest ? model.info().manifest->max_batch : 1);
+  int status = 0;
+  Progress progress("running");
+  catch_interrupt();
+  for (std::size_t begin = 0; begin < files.size(); begin += batch) {
+    if (interrupted()) return info_of(ErrorCode::kCancelled).exit_status;
+    const std::size_t end = std::min(begin + batch, files.size());
+    std::vector<Input> inputs;
+    for (std::size_t k = begin; k < end; ++k) inputs.push_back(read_input(files[k]));
+    std::vector<Outcome> outcomes = run_some(model, inputs, options);
+    progress.clear();
+    for (std::size_t k = 0; k < outcomes.size(); ++k) {
+      if (const Error* error = std::get_if<Error>(&outcomes[k])) {
+        report(inputs[k].name(), *error, options.json);
+        if (status == 0) status = info_of(error->code()).exit_status;
+      } else if (!options.output.empty()) {
+        write_outputs(options.output, std::get<Answer>(outcomes[k]).tensors());
+      } else {
+        print(inputs[k].name(), std::get<Answer>(outcomes[k]), options.json);
+      }
+    }
+    std::cout.flush();
+    if (files.size() > batch) progress.update(static_cast<double>(end) / static_cast<double>(files.size()));
+  }
+  return status;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& status) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("run", "The answer for each input");
+  add_model_options(*command, *options, true);
+  command->add_option("inputs", options->inputs, "Files, folders, patterns, or - for standard input")->required()->type_name("INPUT");
+  command->add_option("--top", options->top_k, "Classes to name")->type_name("K")->capture_default_str();
+  command->add_option("--output", options->output, "Task tensor: write the outputs to FILE.npy, .safetensors or .json")->type_name("FILE");
+  command->add_option("--image-size", options->image_size, "Task tensor: take pictures, resized to WIDTHxHEIGHT, as [1, C, H, W] in 0..1")->type_name("WxH");
+  command->add_flag("--grey", options->grey, "With --image-size: one channel of luminance");
+  command->add_option("--mean", options->mean, "With --image-size: subtracted, one number or one a channel")->delimiter(',')->type_name("X,..");
+  command->add_option("--std", options->deviation, "With --image-size: divided by")->delimiter(',')->type_name("X,..");
+  command->footer(
+      "A bad input is reported and the others go on; the exit status is then the first error's.\n\n"
+      "Examples:\n  portfire run models/digits-cnn seven.png\n  portfire run --json models/digits-cnn pictures/ > answers.jsonl\n"
+      "  cat seven.png | portfire run models/digits-cnn -\n  portfire run traced.pt x.npy --output y.npy\n"
+      "  portfire run resnet.pt cat.jpg --image-size 224x224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225");
+  command->callback([options, &status] { status = run(*options); });
+}
+
+}  // namespace portfire::apps

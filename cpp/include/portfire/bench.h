@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <portfire/export.h>
+#include <portfire/model.h>
+
+namespace portfire {
+
+struct BenchOptions {
+  std::vector<NamedTensor> inputs;  ///< for `forward`; empty: made from the manifest's shapes and ranges
+  std::int64_t batch = 1;           ///< stands for the batch symbol when inputs are made
+  double seconds = 1;               ///< of measuring, for each side
+  bool plain = true;                ///< also the same file through LibTorch as its tutorial calls it
+  /// Called with 0..1 now and then; null for none.
+  void (*progress)(double done, void* context) = nullptr;
+  void* progress_context = nullptr;
+};
+
+/// Latency of `forward` in microseconds.
+struct Latency {
+  double load_ms = 0;
+  double first_us = 0;  ///< the first call after loading
+  double p50_us = 0;
+  double p90_us = 0;
+  double p99_us = 0;
+  double min_us = 0;
+  std::int64_t calls = 0;
+};
+
+struct PORTFIRE_EXPORT BenchReport {
+  Latency portfire;
+  Latency plain;              ///< `calls` is 0 when it was not measured
+  std::int64_t batch = 1;
+  double items_per_second = 0;  ///< batch / median
+  std::int64_t peak_bytes = 0;  ///< of this process's memory, before the plain side was loaded
+  std::string engine;
+  std::string optimization;
+  Device device;
+  int threads = 0;
+  [[nodiscard]] std::string to_json() const;
+};
+
+/// Times `forward` on this machine; both sides in turn, on the same inputs and threads. Throws as
+/// `Model::load`, and kInvalidArgument where inputs cannot be made up (an unnamed size, no manifest).
+PORTFIRE_EXPORT BenchReport bench(const std::string& path, const LoadOptions& load, const BenchOptions& options);
+
+}  // namespace portfire

@@ -1,0 +1,81 @@
+#include "core/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <portfire/error.h>
+#include <portfire/input.h>
+
+namespace portfire {
+namespace {
+
+namespace fs = std::filesystem;
+
+class File : public ::testing::Test {
+ protected:
+  File() : folder_(fs::temp_directory_path() / ("portfire-file-test-" + std::to_string(::getpid()))) {
+    fs::create_directories(folder_);
+  }
+  ~File() override { fs::remove_all(folder_); }
+  std::string path(const char* name) const { return (folder_ / name).string(); }
+  fs::path folder_;
+};
+
+ErrorCode code_of(const std::string& path, std::size_t limit = 1000) {
+  try {
+    (void)read_file(path, limit);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return ErrorCode::kInternal;
+}
+
+TEST_F(File, ReadsWhatWasWritten) {
+  const std::string text("a\0b", 3);
+  write_file(path("x"), std::as_bytes(std::span(text)));
+  const auto bytes = read_file(path("x"));
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), text);
+  EXPECT_EQ(Input::file(path("x")).read(), bytes);
+}
+
+TEST_F(File, WritingReplacesAndLeavesNothingBeside) {
+  const std::string text = "new";
+  std::ofstream(path("x")) << "a longer old text";
+  write_file(path("x"), std::as_bytes(std::span(text)));
+  EXPECT_EQ(fs::file_size(path("x")), 3u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(File, FailedWriteLeavesTheOldFileAndNothingBeside) {
+  const std::string text = "new";
+  fs::create_directory(path("folder"));
+  std::ofstream(path("folder/inside")) << "kept";
+  EXPECT_THROW(write_file(path("folder"), std::as_bytes(std::span(text))), Error);
+  EXPECT_TRUE(fs::exists(path("folder/inside")));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+  EXPECT_THROW(write_file(path("missing/x"), std::as_bytes(std::span(text))), Error);
+}
+
+TEST_F(File, AFullDiskIsAnError) {
+  const std::string text(100, 'x');
+  EXPECT_THROW(write_file("/dev/full/x", std::as_bytes(std::span(text))), Error);
+}
+
+TEST_F(File, RefusesWhatIsNoRegularFile) {
+  EXPECT_EQ(code_of(path("missing")), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(folder_.string()), ErrorCode::kIo);
+  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+  EXPECT_EQ(code_of(path("fifo")), ErrorCode::kIo);  // and does not wait for a writer
+  EXPECT_EQ(code_of("/dev/zero"), ErrorCode::kIo);
+}
+
+TEST_F(File, RefusesMoreThanTheLimit) {
+  std::ofstream(path("big")) << std::string(1001, 'x');
+  EXPECT_EQ(code_of(path("big")), ErrorCode::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace portfire
