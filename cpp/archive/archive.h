@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace portfire {
@@ -29,11 +31,13 @@ struct ArchiveEntry {
 
 /// A zip of one root folder, as PyTorch writes it, read whole into memory and checked before use: the
 /// number, names, sizes and compression of its entries; no absolute path, no "..", no backslash, no
-/// duplicate, no encryption, no symbolic link, no comment or bytes that a second reader could take
-/// otherwise. Immutable and thread-safe. It knows nothing of torch.
+/// duplicate (also none that differs in case only, because LibTorch finds records without regard to case),
+/// no encryption, no symbolic link, no comment or bytes that a second reader could take otherwise.
+/// A handle: copies share the bytes. Immutable and thread-safe. It knows nothing of torch.
 class Archive {
  public:
-  /// Throws kNotFound, kIo, kInvalidPackage, kUntrustedPackage.
+  /// Throws kNotFound, kIo, kResourceExhausted past `max_file_bytes`, kInvalidPackage when the file is no
+  /// zip or damaged, kUntrustedPackage when it passes another limit or holds what PyTorch never writes.
   static Archive open(const std::string& path, const ArchiveLimits& limits = {});
   /// Takes the bytes; `name` is what errors call them.
   static Archive from_bytes(std::vector<std::byte> bytes, const std::string& name, const ArchiveLimits& limits = {});
@@ -42,26 +46,29 @@ class Archive {
   /// The one top folder's name, without a slash.
   [[nodiscard]] const std::string& root() const noexcept { return root_; }
   /// Sorted by name.
-  [[nodiscard]] std::span<const ArchiveEntry> entries() const noexcept { return entries_; }
+  [[nodiscard]] std::span<const ArchiveEntry> entries() const noexcept;
   /// Null when there is none of that name.
   [[nodiscard]] const ArchiveEntry* find(std::string_view name) const noexcept;
   /// An entry's bytes, unpacked and held against its CRC. Throws kInvalidPackage when damaged or missing.
   [[nodiscard]] std::vector<std::byte> read(std::string_view name) const;
   /// The whole file, for an engine to read the very bytes that were checked.
-  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept;
 
  private:
-  Archive() = default;
+  struct Contents;
+  Archive(std::string path, std::string root, std::shared_ptr<Contents> contents)
+      : path_(std::move(path)), root_(std::move(root)), contents_(std::move(contents)) {}
 
   std::string path_;
   std::string root_;
-  std::vector<ArchiveEntry> entries_;
-  std::vector<std::byte> bytes_;
+  std::shared_ptr<Contents> contents_;
 };
 
-/// Refuses what could run while LibTorch reads the archive: `__setstate__` or `__getstate__` in a code
-/// record, classes bound from C++ in a pickle, and, for `.pt2`, any pickle. Throws kUntrustedPackage with
-/// the record and line.
+/// Refuses what could run while LibTorch reads the archive, or make it read outside of its records:
+/// `__setstate__` or `__getstate__` in a code record; pickles that refer to classes bound from C++ or claim
+/// more elements than a record holds (see `scan_pickle`); the format of PyTorch 1.0, whose code may lie
+/// anywhere; and, in a `.pt2`, any `.pkl` record. Throws kUntrustedPackage with the record and line, and
+/// kInvalidPackage when a record that must be read is damaged.
 void refuse_code_at_load(const Archive& archive);
 
 }  // namespace portfire

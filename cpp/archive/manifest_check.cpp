@@ -1,0 +1,144 @@
+#include "archive/manifest_check.h"
+
+#include <algorithm>
+#include <set>
+
+#include <portfire/error.h>
+
+#include "core/text.h"
+
+namespace portfire {
+namespace {
+
+class Check {
+ public:
+  Check(const Manifest& manifest, const std::string& name) : manifest_(manifest), name_(name) {}
+
+  void all() const {
+    if (manifest_.method("forward") == nullptr) fail("methods", "the field \"forward\" is missing");
+    for (const MethodSpec& method : manifest_.methods) {
+      unique_names(method.inputs, cat("methods.", method.name, ".inputs"));
+      unique_names(method.outputs, cat("methods.", method.name, ".outputs"));
+    }
+    golden_files();
+    if (manifest_.task == "image-classification") image_classification();
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& path, const std::string& problem) const {
+    throw Error(ErrorCode::kInvalidPackage, cat(name_, ": ", path, ": ", problem));
+  }
+
+  void unique_names(const std::vector<TensorSpec>& specs, const std::string& path) const {
+    std::set<std::string> seen;
+    for (const TensorSpec& spec : specs) {
+      if (!seen.insert(spec.name).second) fail(path, cat("the name ", quoted(spec.name), " is there twice"));
+    }
+  }
+
+  void golden_files() const {
+    const auto packaged = [&](const std::string& path) {
+      return std::any_of(manifest_.files.begin(), manifest_.files.end(),
+                         [&](const PackagedFile& file) { return file.path == path; });
+    };
+    for (std::size_t k = 0; k < manifest_.golden.size(); ++k) {
+      const std::string path = cat("golden[", k, "]");
+      const GoldenSample& sample = manifest_.golden[k];
+      if (!packaged(sample.input)) fail(path + ".input", cat(quoted(sample.input), " is not in files"));
+      if (!packaged(sample.expected)) fail(path + ".expected", cat(quoted(sample.expected), " is not in files"));
+    }
+  }
+
+  void image_classification() const {
+    const std::string task = "the task image-classification needs ";
+    if (manifest_.raw_input.kind != "image") fail("raw_input.kind", task + "\"image\"");
+    if (manifest_.labels.empty()) fail("labels", task + "at least one label");
+    if (manifest_.golden.empty()) fail("golden", task + "at least one golden sample");
+    for (const std::string_view name : {"preprocess", "forward", "postprocess"}) {
+      if (manifest_.method(name) == nullptr) fail("methods", cat(task, "the method ", name));
+    }
+    const MethodSpec& preprocess = *manifest_.method("preprocess");
+    const MethodSpec& forward = *manifest_.method("forward");
+    const MethodSpec& postprocess = *manifest_.method("postprocess");
+    picture(preprocess);
+    batch_axis(forward);
+    follows(preprocess.outputs, "methods.preprocess.outputs", forward.inputs, "methods.forward.inputs");
+    follows(postprocess.inputs, "methods.postprocess.inputs", forward.outputs, "methods.forward.outputs");
+    probabilities(postprocess);
+  }
+
+  /// `preprocess` takes what the image codecs give.
+  void picture(const MethodSpec& preprocess) const {
+    const std::string path = "methods.preprocess.inputs";
+    if (preprocess.inputs.size() != 1) fail(path, "a raw image is one tensor");
+    const TensorSpec& spec = preprocess.inputs.front();
+    if (spec.dtype != DType::kUInt8) fail(path + "[0].dtype", "a raw image is uint8");
+    if (spec.shape.size() != 3 || (spec.shape[2].size != 3 && spec.shape[2].symbol.empty())) {
+      fail(path + "[0].shape", "a raw image is [H, W, 3]");
+    }
+  }
+
+  /// `forward` alone is batched, and on the same axis everywhere.
+  void batch_axis(const MethodSpec& forward) const {
+    std::string symbol;
+    const auto walk = [&](const std::vector<TensorSpec>& specs, const std::string& path) {
+      for (std::size_t k = 0; k < specs.size(); ++k) {
+        const std::string place = cat(path, "[", k, "].shape");
+        if (specs[k].shape.empty() || specs[k].shape[0].symbol.empty()) {
+          fail(place, "the first axis is the batch and must be a symbol, such as \"N\"");
+        }
+        if (symbol.empty()) symbol = specs[k].shape[0].symbol;
+        if (specs[k].shape[0].symbol != symbol) {
+          fail(place, cat("the first axis is ", quoted(specs[k].shape[0].symbol), ", and ", quoted(symbol),
+                          " elsewhere in forward; the batch has one symbol"));
+        }
+      }
+    };
+    walk(forward.inputs, "methods.forward.inputs");
+    walk(forward.outputs, "methods.forward.outputs");
+  }
+
+  /// `postprocess` gives one number for each label.
+  void probabilities(const MethodSpec& postprocess) const {
+    const std::set<std::string> distinct(manifest_.labels.begin(), manifest_.labels.end());
+    if (distinct.size() != manifest_.labels.size()) fail("labels", "a label is there twice");
+    const auto& shape = postprocess.outputs.front().shape;
+    const auto count = static_cast<std::int64_t>(manifest_.labels.size());
+    if (shape.size() != 1 || shape.front() != Dimension{.size = count, .symbol = {}}) {
+      fail("methods.postprocess.outputs[0].shape", cat("not [", count, "], one number for each label"));
+    }
+  }
+
+  /// Each single tensor is one sample of the batched tensor at the same place.
+  void follows(const std::vector<TensorSpec>& single, const std::string& path, const std::vector<TensorSpec>& batched,
+               const std::string& batched_path) const {
+    if (single.size() != batched.size()) {
+      fail(path, cat(single.size(), " tensors, and ", batched.size(), " in ", batched_path));
+    }
+    for (std::size_t k = 0; k < single.size(); ++k) {
+      if (single[k].dtype != batched[k].dtype) {
+        fail(cat(path, "[", k, "].dtype"), cat(name_of(single[k].dtype), ", and ", name_of(batched[k].dtype), " in ",
+                                               batched_path, "[", k, "]"));
+      }
+      const auto& shape = single[k].shape;
+      const auto& whole = batched[k].shape;
+      bool fits = shape.size() + 1 == whole.size();
+      for (std::size_t axis = 0; fits && axis < shape.size(); ++axis) {
+        const bool both_fixed = shape[axis].symbol.empty() && whole[axis + 1].symbol.empty();
+        fits = !both_fixed || shape[axis].size == whole[axis + 1].size;
+      }
+      if (!fits) {
+        fail(cat(path, "[", k, "].shape"), cat("not ", batched_path, "[", k, "].shape without its first axis"));
+      }
+    }
+  }
+
+  const Manifest& manifest_;
+  const std::string& name_;
+};
+
+}  // namespace
+
+void check_manifest(const Manifest& manifest, const std::string& name) { Check(manifest, name).all(); }
+
+}  // namespace portfire
