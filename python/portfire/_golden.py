@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.utils.dlpack import from_dlpack
 
 import portfire
 from portfire import InvalidArgumentError, NotFoundError
@@ -55,33 +54,31 @@ def _image(raw: Any, label: str) -> Golden:
     if not isinstance(raw, bytes):
         if isinstance(raw, Mapping):
             raise InvalidArgumentError(f"{label}: an image is PNG or JPEG bytes, a path or one uint8 array")
-        raw = bytes(portfire.encode_png(np.ascontiguousarray(raw)))
-    image = torch.from_dlpack(portfire.decode_image(raw, label))
+        raw = portfire.encode_png(raw)
+    image = from_dlpack(portfire.decode_image(raw, label))
     name = "input.jpg" if raw.startswith(b"\xff\xd8") else "input.png"
     return Golden(file_name=name, content=raw, tensors={"": image})
 
 
 def _tensors(raw: Any, label: str) -> Golden:
-    if isinstance(raw, bytes) and raw.startswith(b"\x93NUMPY"):
-        array = np.load(io.BytesIO(raw), allow_pickle=False)
-        return Golden(file_name="input.npy", content=raw, tensors={"": torch.from_numpy(array)})
-    if isinstance(raw, bytes):
-        try:
-            tensors = safetensors.torch.load(raw)
-        except safetensors.SafetensorError as error:
-            raise InvalidArgumentError(f"{label}: neither .npy nor .safetensors ({error})") from error
-        return Golden(file_name="input.safetensors", content=raw, tensors=tensors)
+    if not isinstance(raw, bytes | Mapping):
+        raw = portfire.encode_npy(raw)
     if isinstance(raw, Mapping):
-        tensors = {name: torch.as_tensor(value) for name, value in raw.items()}
-        return Golden(file_name="input.safetensors", content=to_safetensors(tensors), tensors=tensors)
-    array = np.asarray(raw)
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return Golden(file_name="input.npy", content=buffer.getvalue(), tensors={"": torch.from_numpy(array)})
+        raw = to_safetensors(raw)
+    if raw.startswith(b"\x93NUMPY"):
+        tensors = {"": portfire.decode_npy(raw, label)}
+        return Golden(file_name="input.npy", content=raw, tensors=_to_torch(tensors))
+    return Golden(
+        file_name="input.safetensors", content=raw, tensors=_to_torch(portfire.decode_safetensors(raw, label))
+    )
 
 
-def to_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
-    return bytes(safetensors.torch.save({name: x.detach().contiguous().clone() for name, x in tensors.items()}))
+def _to_torch(tensors: Mapping[str, portfire.Tensor]) -> dict[str, Tensor]:
+    return {name: from_dlpack(tensor) for name, tensor in tensors.items()}
+
+
+def to_safetensors(tensors: Mapping[str, Any]) -> bytes:
+    return bytes(portfire.encode_safetensors(tensors))
 
 
 def replay(module: nn.Module, task: str, sample: Golden, order: Mapping[str, Sequence[str]]) -> Stages:
@@ -92,8 +89,10 @@ def replay(module: nn.Module, task: str, sample: Golden, order: Mapping[str, Seq
         preprocess = _call(module, "preprocess", tuple(sample.tensors.values()))
         forward = _call(module, "forward", tuple(torch.stack([x]) for x in preprocess.outputs))
         if any(not x.shape or x.shape[0] != 1 for x in forward.outputs):
-            raise InvalidArgumentError("forward gives no batch axis: its outputs for a batch of 1 are "
-                                       + ", ".join(str(list(x.shape)) for x in forward.outputs))
+            raise InvalidArgumentError(
+                "forward gives no batch axis: its outputs for a batch of 1 are "
+                + ", ".join(str(list(x.shape)) for x in forward.outputs)
+            )
         postprocess = _call(module, "postprocess", tuple(x[0] for x in forward.outputs))
     return {"preprocess": preprocess, "forward": forward, "postprocess": postprocess}
 
@@ -103,7 +102,9 @@ def _in_order(sample: Golden, names: Sequence[str]) -> tuple[Tensor, ...]:
         return (sample.tensors[""],)
     if set(sample.tensors) != set(names):
         given = ", ".join(sample.tensors)
-        raise InvalidArgumentError(f"a golden sample has the tensors {given}; forward takes {', '.join(names)}")
+        raise InvalidArgumentError(
+            f"a golden sample has the tensors {given}; forward takes {', '.join(names)}"
+        )
     return tuple(sample.tensors[name] for name in names)
 
 
@@ -122,14 +123,18 @@ def _flat(value: Any, method: str) -> tuple[Tensor, ...]:
         return (value.detach(),)
     if isinstance(value, tuple | list):
         return tuple(x for part in value for x in _flat(part, method))
-    raise InvalidArgumentError(f"{method} gives a {type(value).__name__}; a tensor or a tuple of tensors is needed")
+    raise InvalidArgumentError(
+        f"{method} gives a {type(value).__name__}; a tensor or a tuple of tensors is needed"
+    )
 
 
 def difference(expected: Tensor, actual: Tensor, tolerance: Tolerance) -> str:
     """Empty when `actual` is within the tolerance, else one line that says by how much it is not."""
     if expected.dtype != actual.dtype or expected.shape != actual.shape:
-        return (f"{str(actual.dtype)[6:]} {list(actual.shape)} instead of "
-                f"{str(expected.dtype)[6:]} {list(expected.shape)}")
+        return (
+            f"{str(actual.dtype)[6:]} {list(actual.shape)} instead of "
+            f"{str(expected.dtype)[6:]} {list(expected.shape)}"
+        )
     x, y = expected.double(), actual.double()
     if torch.allclose(y, x, atol=tolerance.atol, rtol=tolerance.rtol, equal_nan=True):
         return ""

@@ -14,7 +14,9 @@ _OUTPUTS = {"preprocess": "sample", "forward": "logits", "postprocess": "probabi
 _LAYOUTS = {"preprocess": {3: "CHW"}, "forward": {4: "NCHW"}}
 
 
-def derive_specs(task: str, order: Mapping[str, Sequence[str]], samples: Sequence[Stages]) -> dict[str, MethodSpec]:
+def derive_specs(
+    task: str, order: Mapping[str, Sequence[str]], samples: Sequence[Stages]
+) -> dict[str, MethodSpec]:
     """What the golden calls show. A size that varies from sample to sample becomes a symbol, the same one
     wherever the same sizes occur; a classifier's batch axis is "N"."""
     if task == "tensor":
@@ -23,8 +25,9 @@ def derive_specs(task: str, order: Mapping[str, Sequence[str]], samples: Sequenc
         method: _derive(method, order[method], output, samples, batched=method == "forward")
         for method, output in _OUTPUTS.items()
     }
-    image = TensorSpec(name=order["preprocess"][0], dtype="uint8", shape=("H", "W", 3), minimum=0, maximum=255,
-                       layout="HWC")
+    image = TensorSpec(
+        name=order["preprocess"][0], dtype="uint8", shape=("H", "W", 3), minimum=0, maximum=255, layout="HWC"
+    )
     return {**specs, "preprocess": MethodSpec(inputs=(image,), outputs=specs["preprocess"].outputs)}
 
 
@@ -37,15 +40,17 @@ def check_specs(specs: Mapping[str, MethodSpec], samples: Sequence[Stages]) -> N
                 tensors, rows = getattr(stage, kind), getattr(specs[method], kind)
                 if len(tensors) != len(rows):
                     raise InvalidArgumentError(
-                        f"{method} has {len(tensors)} {kind}; its spec names {len(rows)}")
+                        f"{method} has {len(tensors)} {kind}; its spec names {len(rows)}"
+                    )
                 for tensor, spec in zip(tensors, rows, strict=True):
                     problem = _problem(tensor, spec, symbols)
                     if problem:
                         raise InvalidArgumentError(f"golden sample {k}: {method}'s {spec.name} {problem}")
 
 
-def _derive(method: str, arguments: Sequence[str], output: str, samples: Sequence[Stages], *,
-            batched: bool) -> MethodSpec:
+def _derive(
+    method: str, arguments: Sequence[str], output: str, samples: Sequence[Stages], *, batched: bool
+) -> MethodSpec:
     calls: list[Stage] = [stages[method] for stages in samples]
     symbols: dict[tuple[int, ...], str] = {}
 
@@ -58,7 +63,8 @@ def _derive(method: str, arguments: Sequence[str], output: str, samples: Sequenc
     count = len(calls[0].outputs)
     if len(arguments) != len(calls[0].inputs):
         raise InvalidArgumentError(
-            f"{method} takes {len(arguments)} tensors ({', '.join(arguments)}) and is given {len(calls[0].inputs)}")
+            f"{method} takes {len(arguments)} tensors and is given {len(calls[0].inputs)}"
+        )
     outputs = [output] if count == 1 else [f"{output}_{k}" for k in range(count)]
     return MethodSpec(
         inputs=specs(arguments, [call.inputs for call in calls]),
@@ -66,8 +72,13 @@ def _derive(method: str, arguments: Sequence[str], output: str, samples: Sequenc
     )
 
 
-def _spec(name: str, tensors: Sequence[Tensor], symbols: dict[tuple[int, ...], str], batched: bool,
-          layouts: Mapping[int, str]) -> TensorSpec:
+def _spec(
+    name: str,
+    tensors: Sequence[Tensor],
+    symbols: dict[tuple[int, ...], str],
+    batched: bool,
+    layouts: Mapping[int, str],
+) -> TensorSpec:
     rank, dtype = tensors[0].dim(), dtype_name(tensors[0])
     if any(x.dim() != rank or dtype_name(x) != dtype for x in tensors):
         raise InvalidArgumentError(f"{name} has another rank or dtype from golden sample to golden sample")

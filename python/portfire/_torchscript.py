@@ -44,7 +44,8 @@ def script(module: nn.Module, methods: Sequence[str]) -> nn.Module:
         if not hasattr(scripted, method):
             raise InvalidArgumentError(
                 f"{kind}.{method} is missing from the scripted module: it was scripted before without it; "
-                "mark the method with @torch.jit.export")
+                "mark the method with @torch.jit.export"
+            )
     return scripted
 
 
@@ -66,7 +67,9 @@ def argument_names(scripted: nn.Module, method: str) -> list[str]:
 def summary(message: str) -> str:
     """The first line of a compiler error that says something, with the source line it is about."""
     lines = message.splitlines()
-    reason = next((line.strip() for line in lines if line.strip() and not line.strip().startswith(_NOISE)), "?")
+    reason = next(
+        (line.strip() for line in lines if line.strip() and not line.strip().startswith(_NOISE)), "?"
+    )
     reason = reason.rstrip(" :.")
     for number, line in enumerate(lines):
         place = _PLACE.match(line)
@@ -75,5 +78,9 @@ def summary(message: str) -> str:
             marked = next(marks, 0)
             source = lines[marked - 1].strip() if marked > 1 else ""
             file = place["path"].rsplit("/", 1)[-1]
-            return f"{reason} ({file}:{place['line']}: {source})" if source else f"{reason} ({file}:{place['line']})"
+            return (
+                f"{reason} ({file}:{place['line']}: {source})"
+                if source
+                else f"{reason} ({file}:{place['line']})"
+            )
     return reason

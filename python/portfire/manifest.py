@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from portfire import DEFAULT_MAX_PIXELS, InvalidArgumentError, InvalidPackageError, VersionMismatchError
+
 FORMAT_VERSION = 1
-DEFAULT_MAX_PIXELS = 64 * 1024 * 1024
 TASKS = ("image-classification", "tensor")
 RAW_KINDS = ("image", "tensor")
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
@@ -27,8 +28,6 @@ _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _refuse(message: str) -> NoReturn:
-    from portfire import InvalidArgumentError
-
     raise InvalidArgumentError(message)
 
 
@@ -167,8 +166,10 @@ class Manifest:
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "golden", tuple(self.golden))
         if not _NAME.fullmatch(self.name):
-            _refuse(f'"{self.name}" is no package name; 1 to 64 of a-z, 0-9, ".", "_", "-" are allowed, '
-                    "starting with a letter or digit")
+            _refuse(
+                f'"{self.name}" is no package name; 1 to 64 of a-z, 0-9, ".", "_", "-" are allowed, '
+                "starting with a letter or digit"
+            )
         if self.version < 1:
             _refuse(f"{self.name}: version {self.version} is not allowed; versions count from 1")
         if self.task not in TASKS:
@@ -232,14 +233,13 @@ class Manifest:
 
 
 def _parse(text: bytes | str) -> Manifest:
-    import portfire
-
     try:
         data = json.loads(text)
         version = data["format_version"]
         if version != FORMAT_VERSION:
-            raise portfire.VersionMismatchError(
-                f"manifest.json has format version {version}; this Portfire reads {FORMAT_VERSION}")
+            raise VersionMismatchError(
+                f"manifest.json has format version {version}; this Portfire reads {FORMAT_VERSION}"
+            )
         raw = data["raw_input"]
         return Manifest(
             name=data["name"],
@@ -247,7 +247,9 @@ def _parse(text: bytes | str) -> Manifest:
             task=data["task"],
             licence=data["licence"],
             description=data["description"],
-            raw_input=RawInput(kind=raw["kind"], **({"max_pixels": raw["max_pixels"]} if raw["kind"] == "image" else {})),
+            raw_input=RawInput(
+                kind=raw["kind"], **({"max_pixels": raw["max_pixels"]} if raw["kind"] == "image" else {})
+            ),
             methods={name: _parse_method(spec) for name, spec in data["methods"].items()},
             labels=tuple(data["labels"]),
             max_batch=data["max_batch"],
@@ -257,11 +259,11 @@ def _parse(text: bytes | str) -> Manifest:
             provenance=data["provenance"],
         )
     except KeyError as error:
-        raise portfire.InvalidPackageError(f"manifest.json has no field {error}") from error
-    except portfire.InvalidArgumentError as error:
-        raise portfire.InvalidPackageError(f"manifest.json: {error}") from error
+        raise InvalidPackageError(f"manifest.json has no field {error}") from error
+    except InvalidArgumentError as error:
+        raise InvalidPackageError(f"manifest.json: {error}") from error
     except (TypeError, AttributeError, ValueError) as error:
-        raise portfire.InvalidPackageError(f"manifest.json is malformed ({error})") from error
+        raise InvalidPackageError(f"manifest.json is malformed ({error})") from error
 
 
 def _parse_method(data: Mapping[str, Sequence[Mapping[str, Any]]]) -> MethodSpec:

@@ -15,12 +15,11 @@ import torch
 from torch import nn
 
 import portfire
-from portfire import InvalidArgumentError, IoError, VerificationFailedError, _torchscript
+from portfire import DEFAULT_MAX_PIXELS, InvalidArgumentError, IoError, VerificationFailedError, _torchscript
 from portfire._files import replacing
 from portfire._golden import Golden, RawSample, Stages, difference, read_golden, replay, to_safetensors
 from portfire._specs import check_specs, derive_specs
 from portfire.manifest import (
-    DEFAULT_MAX_PIXELS,
     METHODS,
     TASKS,
     GoldenSample,
@@ -92,10 +91,20 @@ def package(
     specs = {**derive_specs(task, order, expected), **(methods or {})}
     check_specs(specs, expected)
     allowed = {**DEFAULT_TOLERANCES, **(tolerances or {})}
-    _require_same(specs, expected, [replay(module, task, sample, order) for sample in samples], {},
-                  "gives another output when it is called again; is dropout or noise on in eval mode?")
-    _require_same(specs, expected, [replay(scripted, task, sample, order) for sample in samples], allowed,
-                  "computes something else as TorchScript than in eager Python")
+    _require_same(
+        specs,
+        expected,
+        [replay(module, task, sample, order) for sample in samples],
+        {},
+        "gives another output when it is called again; is dropout or noise on in eval mode?",
+    )
+    _require_same(
+        specs,
+        expected,
+        [replay(scripted, task, sample, order) for sample in samples],
+        allowed,
+        "computes something else as TorchScript than in eager Python",
+    )
     files = _golden_files(specs, samples, expected)
     used = {spec.dtype for method in specs.values() for spec in method.outputs}
     manifest = Manifest(
@@ -104,7 +113,9 @@ def package(
         task=task,
         licence=licence,
         description=description,
-        raw_input=RawInput(kind="image" if task == "image-classification" else "tensor", max_pixels=max_pixels),
+        raw_input=RawInput(
+            kind="image" if task == "image-classification" else "tensor", max_pixels=max_pixels
+        ),
         methods=specs,
         labels=tuple(labels),
         max_batch=max_batch,
@@ -121,34 +132,46 @@ def package(
     )
     archive = _torchscript.save(
         scripted,
-        {f"portfire/{file}": content for file, content in {"manifest.json": manifest.dumps(), **files}.items()},
+        {
+            f"portfire/{file}": content
+            for file, content in {"manifest.json": manifest.dumps(), **files}.items()
+        },
     )
     _write(archive, path)
     return manifest
 
 
-def _golden_files(specs: Mapping[str, MethodSpec], samples: Sequence[Golden],
-                  expected: Sequence[Stages]) -> dict[str, bytes]:
+def _golden_files(
+    specs: Mapping[str, MethodSpec], samples: Sequence[Golden], expected: Sequence[Stages]
+) -> dict[str, bytes]:
     files = {}
     for k, (sample, stages) in enumerate(zip(samples, expected, strict=True)):
         files[f"golden/{k}/{sample.file_name}"] = sample.content
-        files[f"golden/{k}/expected.safetensors"] = to_safetensors({
-            f"{method}/{spec.name}": output
-            for method, stage in stages.items()
-            for spec, output in zip(specs[method].outputs, stage.outputs, strict=True)
-        })
+        files[f"golden/{k}/expected.safetensors"] = to_safetensors(
+            {
+                f"{method}/{spec.name}": output
+                for method, stage in stages.items()
+                for spec, output in zip(specs[method].outputs, stage.outputs, strict=True)
+            }
+        )
     return files
 
 
-def _require_same(specs: Mapping[str, MethodSpec], expected: Sequence[Stages], actual: Sequence[Stages],
-                  tolerances: Mapping[str, Tolerance], complaint: str) -> None:
+def _require_same(
+    specs: Mapping[str, MethodSpec],
+    expected: Sequence[Stages],
+    actual: Sequence[Stages],
+    tolerances: Mapping[str, Tolerance],
+    complaint: str,
+) -> None:
     for k, (wanted, given) in enumerate(zip(expected, actual, strict=True)):
         for method, stage in wanted.items():
             for spec, x, y in zip(specs[method].outputs, stage.outputs, given[method].outputs, strict=True):
                 problem = difference(x, y, tolerances.get(spec.dtype, Tolerance()))
                 if problem:
                     raise VerificationFailedError(
-                        f"{method} {complaint}: golden sample {k}, output {spec.name}: {problem}")
+                        f"{method} {complaint}: golden sample {k}, output {spec.name}: {problem}"
+                    )
 
 
 def _write(archive: bytes, path: Path) -> None:

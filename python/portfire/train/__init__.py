@@ -1,4 +1,4 @@
 """The training library: what every recipe shares. docs/training.md says how to use it.
 
-    portfire-train image-classification --preset digits-cnn
+portfire-train image-classification --preset digits-cnn
 """

@@ -48,9 +48,12 @@ def parse(text: str, kind: Any, path: str) -> Any:
     """`text` as a value of type `kind`; `path` is what errors call it."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
-        if text in arguments:
-            return text
-        raise InvalidArgumentError(f'{path}: "{text}" is not allowed; one of {", ".join(map(str, arguments))} is')
+        for value in arguments:
+            if text == str(value):
+                return value
+        raise InvalidArgumentError(
+            f'{path}: "{text}" is not allowed; one of {", ".join(map(str, arguments))} is'
+        )
     if origin in (Union, types.UnionType):
         if text.lower() == "none" and type(None) in arguments:
             return None

@@ -54,14 +54,26 @@ _TABLE = (
         source="https://yann.lecun.org/exdb/mnist/",
         folder="mnist",
         files=(
-            RemoteFile(url=_MNIST + "train-images-idx3-ubyte.gz", size=9912422,
-                       sha256="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-            RemoteFile(url=_MNIST + "train-labels-idx1-ubyte.gz", size=28881,
-                       sha256="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
-            RemoteFile(url=_MNIST + "t10k-images-idx3-ubyte.gz", size=1648877,
-                       sha256="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-            RemoteFile(url=_MNIST + "t10k-labels-idx1-ubyte.gz", size=4542,
-                       sha256="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+            RemoteFile(
+                url=_MNIST + "train-images-idx3-ubyte.gz",
+                size=9912422,
+                sha256="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            ),
+            RemoteFile(
+                url=_MNIST + "train-labels-idx1-ubyte.gz",
+                size=28881,
+                sha256="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            ),
+            RemoteFile(
+                url=_MNIST + "t10k-images-idx3-ubyte.gz",
+                size=1648877,
+                sha256="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            ),
+            RemoteFile(
+                url=_MNIST + "t10k-labels-idx1-ubyte.gz",
+                size=4542,
+                sha256="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            ),
         ),
     ),
     DataSet(
@@ -71,14 +83,26 @@ _TABLE = (
         source="https://github.com/zalandoresearch/fashion-mnist",
         folder="fashion_mnist",
         files=(
-            RemoteFile(url=_FASHION + "train-images-idx3-ubyte.gz", size=26421880,
-                       sha256="3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
-            RemoteFile(url=_FASHION + "train-labels-idx1-ubyte.gz", size=29515,
-                       sha256="a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
-            RemoteFile(url=_FASHION + "t10k-images-idx3-ubyte.gz", size=4422102,
-                       sha256="346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
-            RemoteFile(url=_FASHION + "t10k-labels-idx1-ubyte.gz", size=5148,
-                       sha256="67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+            RemoteFile(
+                url=_FASHION + "train-images-idx3-ubyte.gz",
+                size=26421880,
+                sha256="3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            RemoteFile(
+                url=_FASHION + "train-labels-idx1-ubyte.gz",
+                size=29515,
+                sha256="a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            ),
+            RemoteFile(
+                url=_FASHION + "t10k-images-idx3-ubyte.gz",
+                size=4422102,
+                sha256="346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+            RemoteFile(
+                url=_FASHION + "t10k-labels-idx1-ubyte.gz",
+                size=5148,
+                sha256="67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            ),
         ),
     ),
     DataSet(
@@ -88,8 +112,11 @@ _TABLE = (
         source="https://www.tensorflow.org/datasets/catalog/tf_flowers",
         folder="flowers",
         files=(
-            RemoteFile(url="https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
-                       size=228813984, sha256="4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c"),
+            RemoteFile(
+                url="https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
+                size=228813984,
+                sha256="4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
+            ),
         ),
         unpacks_to="flower_photos",
     ),
@@ -124,7 +151,9 @@ def locate_files(dataset: DataSet, data: Path | None) -> dict[str, Path]:
                     _check(paths[file.name], file)
                 return paths
         names = ", ".join(file.name for file in dataset.files)
-        raise NotFoundError(f"{data}: does not hold {dataset.name} ({names}); give another --data, or none to download")
+        raise NotFoundError(
+            f"{data}: does not hold {dataset.name} ({names}); give another --data, or none to download"
+        )
     paths = {file.name: cache_folder() / dataset.folder / file.name for file in dataset.files}
     for file in dataset.files:
         if not paths[file.name].is_file():

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from portfire import InvalidInputError, IoError
 
@@ -18,7 +18,9 @@ _CHUNK = 1 << 18
 _TIMEOUT_S = 30
 
 
-def download(url: str, path: Path, *, sha256: str, size: int, attempts: int = 5, pause_s: float = 1.0) -> None:
+def download(
+    url: str, path: Path, *, sha256: str, size: int, attempts: int = 5, pause_s: float = 1.0
+) -> None:
     """Fetches `url` to `path`. What was fetched before an interruption lies in `path`.part and is not
     fetched again, not even by another process later. Raises IoError when the server cannot be reached
     `attempts` times in a row without a byte of progress, InvalidInputError when the bytes are not those
@@ -36,8 +38,10 @@ def download(url: str, path: Path, *, sha256: str, size: int, attempts: int = 5,
             except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
                 failures = 1 if _length(part) > before else failures + 1
                 if failures >= attempts or (isinstance(error, urllib.error.HTTPError) and error.code < 500):
-                    raise IoError(f"{url}: cannot be fetched ({getattr(error, 'reason', None) or error}); "
-                                  "run it again to go on, or give a local copy with --data") from error
+                    raise IoError(
+                        f"{url}: cannot be fetched ({getattr(error, 'reason', None) or error}); "
+                        "run it again to go on, or give a local copy with --data"
+                    ) from error
                 time.sleep(pause_s * failures)
     given = sha256_of(part)
     if given != sha256:
@@ -46,10 +50,10 @@ def download(url: str, path: Path, *, sha256: str, size: int, attempts: int = 5,
     part.replace(path)
 
 
-def _fetch(url: str, part: Path, bar: tqdm[None]) -> None:
+def _fetch(url: str, part: Path, bar: tqdm) -> None:
     start = _length(part)
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply:  # noqa: S310 - the table's own URLs
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply:
         resumed = reply.status == http.HTTPStatus.PARTIAL_CONTENT
         with part.open("ab" if resumed else "wb") as out:
             bar.n = start if resumed else 0
@@ -66,5 +70,8 @@ def _length(path: Path) -> int:
 
 
 def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

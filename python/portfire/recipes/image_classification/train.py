@@ -1,0 +1,190 @@
+"""From a configuration to a packaged classifier and its card."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from torch.utils.dlpack import from_dlpack
+
+import portfire
+from portfire.recipes.image_classification import card, data
+from portfire.recipes.image_classification.config import PRESETS, Config
+from portfire.recipes.image_classification.model import Classifier, build
+from portfire.train.batches import Batches
+from portfire.train.latency import measure_latency
+from portfire.train.loop import LoopConfig, Trainable, fit
+from portfire.train.metrics import Metrics, classification_metrics
+from portfire.train.run import Recipe, RunOptions, RunResult
+
+_EVALUATION_BATCH = 256
+_GOLDEN_SIDE = 256  # pixels; larger golden pictures are made smaller first
+
+
+class _Trainable(Trainable):
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
+        samples, targets = batch
+        logits = self.model(samples)
+        loss = F.cross_entropy(logits, targets, label_smoothing=self.loop.label_smoothing)
+        self._log("train", loss, logits, targets)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> None:
+        samples, targets = batch
+        logits = self.model(samples)
+        self._log("validation", F.cross_entropy(logits, targets), logits, targets)
+
+    def _log(self, part: str, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
+        accuracy = (logits.argmax(1) == targets).float().mean()
+        self.log_dict(
+            {f"{part}_loss": loss, f"{part}_accuracy": accuracy},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(targets),
+            sync_dist=self.trainer.world_size > 1,
+        )
+
+
+def run(config: Config, options: RunOptions) -> RunResult | None:
+    """Trains, evaluates on the held-out pictures, packages, measures and writes the card.
+
+    None in all processes of a multi-process run but the main one.
+    """
+    pictures = data.load(config.data, options.data)
+    options.report(
+        f"{config.name}: {len(pictures.train):,} pictures to train with, "
+        f"{len(pictures.held_out):,} held out, {len(pictures.labels)} classes"
+    )
+    torch.manual_seed(config.seed)
+    model = build(config.model, len(pictures.labels))
+    start = time.perf_counter()
+    module = _Trainable(model, config.train, config.seed)
+    train, validation = _loaders(pictures, model, config)
+    fitted = fit(
+        module,
+        train,
+        validation,
+        run_dir=options.runs / config.name,
+        title=config.name,
+        config=card.config_json(config),
+        resume=options.resume,
+    )
+    seconds = time.perf_counter() - start
+    if not fitted.is_main:
+        return None
+    model.cpu().eval()
+    metrics = evaluate(model, pictures)
+    options.report(
+        f"{config.name}: held-out accuracy {metrics.accuracy:.2%} ({metrics.correct:,} of "
+        f"{metrics.count:,}), {len(fitted.curve)} epochs in {seconds:.0f} s"
+    )
+    path = options.models / config.name / str(config.version) / "model.pt"
+    command = options.command or f"portfire-train image-classification --preset {config.name}"
+    golden = golden_pictures(pictures.held_out, config.golden)
+    portfire.package(
+        model,
+        path,
+        name=config.name,
+        version=config.version,
+        labels=pictures.labels,
+        golden=golden,
+        licence=config.licence,
+        description=config.description,
+        provenance={
+            **card.provenance(config, pictures, command),
+            "metrics": {"held_out_accuracy": metrics.accuracy, "held_out_macro_f1": metrics.macro_f1},
+        },
+    )
+    sample = model.preprocess(from_dlpack(portfire.decode_image(golden[0]))).unsqueeze(0)
+    result = RunResult(
+        name=config.name,
+        package=path,
+        card=card.card_path(options.models, config.name),
+        metrics=metrics,
+        curve=fitted.curve,
+        latency=measure_latency(path, sample, golden[0]),
+        parameters=sum(x.numel() for x in model.parameters()),
+        package_bytes=path.stat().st_size,
+        seconds=seconds,
+    )
+    card.write_card(result, config, pictures, command)
+    options.report(
+        f"{config.name}: {path} ({result.package_bytes:,} bytes, verified; {result.latency.forward_us:.0f} "
+        f"µs a forward call), {result.card}"
+    )
+    return result
+
+
+def _loaders(
+    pictures: data.PictureSet, model: Classifier, config: Config
+) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
+    rest, watched = list(range(len(pictures.train))), list[int]()
+    if config.data.validation:
+        rest, watched = data.split(pictures.train.targets, config.data.validation, config.data.split_seed)
+    train = data.Samples(pictures.train.take(rest), model, config.augment)
+    if not watched:
+        return _loader(train, len(rest), config.train, config.seed, shuffle=True), None
+    validation = data.Samples(pictures.train.take(watched), model)
+    return (
+        _loader(train, len(rest), config.train, config.seed, shuffle=True),
+        _loader(validation, len(watched), config.train, config.seed, shuffle=False),
+    )
+
+
+def _loader(
+    samples: data.Samples, count: int, loop: LoopConfig, seed: int, *, shuffle: bool
+) -> DataLoader[Any]:
+    return DataLoader(
+        samples,
+        batch_size=None,
+        num_workers=loop.workers,
+        persistent_workers=loop.workers > 0,
+        sampler=Batches(count, loop.batch_size, seed=seed, shuffle=shuffle),
+    )
+
+
+def evaluate(model: Classifier, pictures: data.PictureSet) -> Metrics:
+    """Every held-out picture through preprocess, forward and postprocess."""
+    held_out, predicted = pictures.held_out, []
+    with torch.inference_mode():
+        for first in range(0, len(held_out), _EVALUATION_BATCH):
+            samples = torch.stack(
+                [
+                    model.preprocess(held_out.image(k))
+                    for k in range(first, min(first + _EVALUATION_BATCH, len(held_out)))
+                ]
+            )
+            predicted += [int(model.postprocess(logits).argmax()) for logits in model(samples)]
+    return classification_metrics(torch.tensor(predicted), held_out.targets, pictures.labels)
+
+
+def golden_pictures(held_out: data.Pictures, count: int) -> list[bytes]:
+    """PNG files of held-out pictures, of different classes as far as they go, none large. PNG, because it
+    decodes to the same pixels with every library."""
+    order = sorted(
+        range(len(held_out)), key=lambda k: (int((held_out.targets[:k] == held_out.targets[k]).sum()), k)
+    )
+    return [portfire.encode_png(_small(held_out.image(k)).contiguous().numpy()) for k in order[:count]]
+
+
+def _small(image: Tensor) -> Tensor:
+    height, width = image.shape[:2]
+    scale = _GOLDEN_SIDE / max(height, width)
+    if scale >= 1:
+        return image
+    x = image.permute(2, 0, 1).unsqueeze(0).float()
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    x = F.interpolate(x, size, mode="bilinear", antialias=True)
+    return x[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
+
+
+RECIPE = Recipe(
+    name="image-classification",
+    summary="classifies pictures: digits, MNIST, any folder of class folders",
+    presets=lambda: {name: preset() for name, preset in PRESETS.items()},
+    run=run,
+)

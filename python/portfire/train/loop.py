@@ -1,0 +1,275 @@
+"""The training loop that recipes share: Lightning, kept quiet, with one progress bar and resumable runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from portfire import CancelledError, InvalidArgumentError, NotFoundError, cpu_budget
+from portfire.train.batches import mixed_seed
+from portfire.train.config import differences, require
+
+# What a resumed run may do otherwise than the run that it goes on with.
+_FREE = (
+    "train.epochs",
+    "train.patience",
+    "train.accelerator",
+    "train.devices",
+    "train.strategy",
+    "train.workers",
+    "train.threads",
+    "train.tensorboard",
+    "description",
+    "licence",
+    "version",
+    "golden",
+    "name",
+    "data.folder",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    epochs: int = 10
+    batch_size: int = 64  # samples, over all processes
+    learning_rate: float = 1e-3  # the highest
+    weight_decay: float = 1e-2
+    schedule: Literal["cosine", "constant"] = "cosine"  # after a linear warm-up over a tenth of the steps
+    label_smoothing: float = 0.0
+    clip_norm: float = 1.0  # of the gradient; 0 leaves it
+    patience: int = 0  # epochs without a better validation loss until it stops and keeps the best; 0: never
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = 1  # processes on a CPU
+    strategy: Literal["auto", "ddp", "ddp_fork", "ddp_spawn"] = "auto"
+    workers: int = 0  # processes that read data
+    threads: int = 0  # for one operator; 0 is all processors. Small networks are fastest with 1
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "devices"):
+            require(getattr(self, name) >= 1, f"train.{name} is {getattr(self, name)}; at least 1 is needed")
+        for name in ("weight_decay", "clip_norm", "patience", "workers", "threads"):
+            require(getattr(self, name) >= 0, f"train.{name} is {getattr(self, name)}; at least 0 is needed")
+        require(self.learning_rate > 0, f"train.learning_rate is {self.learning_rate}; above 0 is needed")
+        require(
+            0 <= self.label_smoothing < 1, f"train.label_smoothing is {self.label_smoothing}; 0 to below 1"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One row of the learning curve; a metric's name begins with "train_" or "validation_"."""
+
+    number: int  # from 1
+    metrics: Mapping[str, float]
+
+
+class Trainable(lightning.LightningModule):
+    """What recipes derive from: `model`, AdamW with the schedule, and reproducible dropout."""
+
+    def __init__(self, model: nn.Module, loop: LoopConfig, seed: int) -> None:
+        super().__init__()
+        self.model = model
+        self.loop = loop
+        self.seed = seed
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(mixed_seed(self.seed, self.current_epoch, self.global_rank))
+
+    def configure_optimizers(self) -> Any:
+        loop, steps = self.loop, int(self.trainer.estimated_stepping_batches)
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=loop.learning_rate, weight_decay=loop.weight_decay
+        )
+        warmup = max(1, steps // 10)
+
+        def factor(step: int) -> float:
+            if loop.schedule == "constant":
+                return 1.0
+            rise = min(1.0, (step + 1) / warmup)
+            done = min(1.0, max(0.0, (step - warmup) / max(1, steps - warmup)))
+            return rise * 0.5 * (1 + math.cos(math.pi * done))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _Curve(Callback):
+    """Collects the epochs' metrics; part of the checkpoint, so that a resumed run has the whole curve."""
+
+    def __init__(self) -> None:
+        self.epochs: list[Epoch] = []
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        metrics = {
+            key: float(value)
+            for key, value in trainer.callback_metrics.items()
+            if key.startswith(("train_", "validation_"))
+        }
+        self.epochs.append(Epoch(number=trainer.current_epoch + 1, metrics=metrics))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": [[epoch.number, dict(epoch.metrics)] for epoch in self.epochs]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = [Epoch(number=number, metrics=metrics) for number, metrics in state_dict["epochs"]]
+
+
+class _Bar(Callback):
+    """One bar over all steps of the run; none where stderr is no terminal."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._bar: tqdm | None = None
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        total = int(trainer.estimated_stepping_batches)
+        self._bar = tqdm(
+            total=total,
+            initial=trainer.global_step,
+            desc=self._title,
+            unit="step",
+            disable=None,
+            leave=False,
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.update(trainer.global_step - self._bar.n)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self._bar is not None:
+            shown = {
+                key: f"{float(value):.3f}" for key, value in trainer.callback_metrics.items() if "_" in key
+            }
+            self._bar.set_postfix({"epoch": f"{trainer.current_epoch + 1}/{trainer.max_epochs}", **shown})
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What came of `fit`: the module holds the weights to keep."""
+
+    curve: tuple[Epoch, ...]
+    kept: str  # "last" or "best"
+    is_main: bool  # false in all processes of a multi-process run but one
+
+
+def fit(
+    module: Trainable,
+    train: DataLoader[Any],
+    validation: DataLoader[Any] | None,
+    *,
+    run_dir: Path,
+    title: str,
+    config: Mapping[str, Any],
+    resume: bool,
+) -> Fitted:
+    """Trains to the end of the last epoch. `run_dir` gets config.json, last.ckpt after every epoch, best.ckpt
+    where there is patience, and tensorboard/. With `resume` it goes on after the epoch of last.ckpt, and the
+    weights come out as if it had never stopped. Raises CancelledError on an interrupt."""
+    loop = module.loop
+    torch.set_num_threads(loop.threads or cpu_budget())
+    last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
+    _open_run(run_dir, config, resume)
+    curve = _Curve()
+    callbacks: list[Callback] = [curve, _Bar(title), _keep(run_dir, "last", None)]
+    if loop.patience:
+        callbacks += [
+            _keep(run_dir, "best", "validation_loss"),
+            EarlyStopping("validation_loss", patience=loop.patience),
+        ]
+    with _quiet():
+        logger = TensorBoardLogger(run_dir, name="tensorboard") if loop.tensorboard else False
+        trainer = lightning.Trainer(
+            accelerator=loop.accelerator,
+            devices=loop.devices,
+            strategy=loop.strategy,
+            precision=loop.precision,
+            max_epochs=loop.epochs,
+            gradient_clip_val=loop.clip_norm or None,
+            callbacks=callbacks,
+            logger=logger,
+            default_root_dir=run_dir,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=10,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        try:
+            trainer.fit(module, train, validation, ckpt_path=last if resume else None)
+        except (KeyboardInterrupt, SystemExit) as error:
+            raise CancelledError(
+                f"stopped in epoch {trainer.current_epoch + 1} of {loop.epochs}; "
+                "--resume goes on after the last whole one"
+            ) from error
+    if loop.patience and best.is_file():
+        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+        module.load_state_dict(state)
+    return Fitted(
+        curve=tuple(curve.epochs), kept="best" if loop.patience else "last", is_main=trainer.is_global_zero
+    )
+
+
+def _open_run(run_dir: Path, config: Mapping[str, Any], resume: bool) -> None:
+    last, stored = run_dir / "last.ckpt", run_dir / "config.json"
+    if resume:
+        if not (last.is_file() and stored.is_file()):
+            raise NotFoundError(f"{last}: no run to go on with; start one without --resume")
+        changed = [
+            path for path in differences(json.loads(stored.read_text()), dict(config)) if path not in _FREE
+        ]
+        if changed:
+            raise InvalidArgumentError(
+                f"{run_dir}: was run with another {', '.join(changed)}; "
+                "set the same, or start anew without --resume"
+            )
+    else:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        for checkpoint in run_dir.glob("*.ckpt"):
+            checkpoint.unlink()
+    stored.write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _keep(run_dir: Path, name: str, monitor: str | None) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        run_dir, filename=name, monitor=monitor, save_on_train_epoch_end=True, enable_version_counter=False
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    loggers = [
+        logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
