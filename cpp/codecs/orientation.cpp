@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::string_view kExifPrefix("Exif\0\0", 6);
 
-std::optional<int> valid(std::int64_t orientation) {
-  if (orientation < 1 || orientation > 8) return std::nullopt;
-  return static_cast<int>(orientation);
+/// A value of no meaning is said, so nothing else is asked, but it turns nothing.
+int meaning_of(std::int64_t orientation) {
+  return orientation < 1 || orientation > 8 ? 1 : static_cast<int>(orientation);
 }
 
 int hex_digit(char c) {
@@ -41,12 +41,11 @@ std::optional<int> orientation_in_exif(std::span<const std::byte> exif) {
   exif_data_load_data(data.get(), block.data(), static_cast<unsigned>(block.size()));
 
   const ExifEntry* entry = exif_content_get_entry(data->ifd[EXIF_IFD_0], EXIF_TAG_ORIENTATION);
-  if (entry == nullptr || entry->components != 1 || entry->data == nullptr) return std::nullopt;
+  if (entry == nullptr || entry->data == nullptr) return std::nullopt;
   const ExifByteOrder order = exif_data_get_byte_order(data.get());
-  if (entry->format == EXIF_FORMAT_SHORT && entry->size >= 2) return valid(exif_get_short(entry->data, order));
-  if (entry->format == EXIF_FORMAT_LONG && entry->size >= 4) return valid(exif_get_long(entry->data, order));
-  if (entry->format == EXIF_FORMAT_BYTE && entry->size >= 1) return valid(entry->data[0]);
-  return std::nullopt;
+  if (entry->format == EXIF_FORMAT_SHORT && entry->size >= 2) return meaning_of(exif_get_short(entry->data, order));
+  if (entry->format == EXIF_FORMAT_LONG && entry->size >= 4) return meaning_of(exif_get_long(entry->data, order));
+  return 1;
 }
 
 std::optional<int> orientation_in_raw_profile(std::string_view profile) {
@@ -82,7 +81,7 @@ std::optional<int> orientation_in_xmp(std::string_view xmp) {
     } else {
       continue;
     }
-    if (!rest.empty() && rest[0] >= '0' && rest[0] <= '9') return valid(rest[0] - '0');
+    if (!rest.empty() && rest[0] >= '0' && rest[0] <= '9') return meaning_of(rest[0] - '0');
   }
   return std::nullopt;
 }

@@ -9,8 +9,8 @@
 
 namespace portfire {
 
-/// EXIF's orientation, 1 to 8, where a file's metadata says one. None where it is absent or damaged:
-/// metadata never stops a picture from being read.
+/// EXIF's orientation, 1 to 8, where a file's metadata says one; 1 for a value of no meaning. None where
+/// it is absent or cannot be read: metadata never stops a picture from being decoded.
 /// `exif`: a TIFF structure, with or without "Exif\0\0" before it.
 std::optional<int> orientation_in_exif(std::span<const std::byte> exif);
 /// `profile`: what ImageMagick keeps in a PNG's text "Raw profile type exif": EXIF in hexadecimal.
