@@ -25,19 +25,21 @@
 namespace portfire::torchscript {
 namespace {
 
+/// OpenMP keeps its number of threads for each calling thread.
+void use_threads(int threads) {
+  thread_local int set = 0;
+  if (set == threads) return;
+  at::set_num_threads(threads);
+  set = threads;
+}
+
 // Note [Executor]: LibTorch's profiling executor records the first calls of a graph and compiles it anew
 // for what it saw, so that the second call of a model takes a hundred milliseconds. A frozen inference
 // graph gains nothing from it on a CPU (there is no fuser in public builds): switched off, the first call
 // runs as the hundredth does.
 class CallScope {
  public:
-  explicit CallScope(int threads) {
-    thread_local int set = 0;  // OpenMP keeps its number of threads for each calling thread
-    if (set != threads) {
-      at::set_num_threads(threads);
-      set = threads;
-    }
-  }
+  explicit CallScope(int threads) { use_threads(threads); }
 
  private:
   c10::InferenceMode inference_;
@@ -189,7 +191,7 @@ void require_device(Device device) {
 
 LoadedEngine load(const Archive& archive, const EngineOptions& options) {
   require_device(options.device);
-  const CallScope scope(options.threads);
+  use_threads(options.threads);  // and no CallScope: freezing inlines only while the optimiser is on
   torch::jit::Module module = read_module(archive);
   const std::vector<MethodContents> contents = check_operators(module, options.allow_ops, archive.path());
   LoadedEngine loaded;
