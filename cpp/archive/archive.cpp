@@ -71,11 +71,11 @@ void check_sizes(const std::vector<ZipRecord>& records, const std::string& name,
   }
 }
 
-void refuse_duplicates(const std::vector<ArchiveEntry>& entries, const std::string& name) {
+void refuse_duplicates(const std::vector<ZipRecord>& records, const std::string& name) {
   std::unordered_set<std::string> seen;
-  for (const ArchiveEntry& entry : entries) {
-    if (!seen.insert(folded(entry.name)).second) {
-      refuse(name, cat("the record ", quoted(entry.name), " is there twice (letters' case does not tell records apart)"));
+  for (const ZipRecord& record : records) {
+    if (!seen.insert(folded(record.name)).second) {
+      refuse(name, cat("the record ", quoted(record.name), " is there twice (case does not tell records apart)"));
     }
   }
 }
@@ -130,6 +130,7 @@ Archive Archive::from_bytes(std::vector<std::byte> bytes, const std::string& nam
   const std::vector<ZipRecord> records = zip_records(contents->bytes, name, limits);
   if (records.empty()) throw Error(ErrorCode::kInvalidPackage, cat(name, ": not a package (an empty zip)", kWhatIsOne));
   const std::string_view root = common_root(records, name);
+  refuse_duplicates(records, name);
   check_sizes(records, name, limits);
   contents->zip = open_zip(contents->bytes, name);
   require_same_view(contents->zip.get(), records, name);
@@ -144,7 +145,6 @@ Archive Archive::from_bytes(std::vector<std::byte> bytes, const std::string& nam
                                  .packed_bytes = records[k].packed_bytes,
                                  .stored = records[k].stored});
   }
-  refuse_duplicates(contents->entries, name);
   return {name, std::string(root), std::move(contents)};
 }
 

@@ -28,13 +28,6 @@ std::string describe(const Json& value) {
   return value.dump();
 }
 
-template <typename Names>
-std::string listed(const Names& names) {
-  std::string text;
-  for (const std::string_view name : names) text += cat(text.empty() ? "" : ", ", name);
-  return text;
-}
-
 }  // namespace
 
 Json parse_strict_json(std::string_view text, const std::string& name) {
@@ -76,8 +69,11 @@ void JsonNode::expect_fields(std::initializer_list<std::string_view> required,
     if (std::any_of(required.begin(), required.end(), known) || std::any_of(optional.begin(), optional.end(), known)) {
       continue;
     }
-    fail(cat("the field ", quoted(key), " is not known; allowed are ", listed(required),
-             optional.size() > 0 ? ", " : "", listed(optional)));
+    std::string allowed;
+    for (const auto& names : {required, optional}) {
+      for (const std::string_view name : names) allowed += cat(allowed.empty() ? "" : ", ", name);
+    }
+    fail(cat("the field ", quoted(key), " is not known; allowed are ", allowed));
   }
 }
 

@@ -174,7 +174,8 @@ Manifest manifest(const JsonNode& root) {
 
 /// The version first: a newer format may name everything else otherwise.
 void check_format_version(const nlohmann::json& json, const JsonNode& root, const std::string& name) {
-  if (!json.is_object() || !json.contains("format_version")) root.fail("the field \"format_version\" is missing");
+  if (!json.is_object()) root.fail("not a JSON object");
+  if (!json.contains("format_version")) root.fail("the field \"format_version\" is missing");
   const std::int64_t version = root.at("format_version").integer(1);
   if (version > kFormatVersion) {
     throw Error(ErrorCode::kVersionMismatch,

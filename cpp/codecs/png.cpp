@@ -38,7 +38,7 @@ struct Source {
 
 void read_bytes(png_structp png, png_bytep out, std::size_t count) {
   auto* source = static_cast<Source*>(png_get_io_ptr(png));
-  if (count > source->rest.size()) png_error(png, "the file ends too early");
+  if (count > source->rest.size()) png_error(png, "the file ends in a chunk");
   std::memcpy(out, source->rest.data(), count);
   source->rest = source->rest.subspan(count);
 }
@@ -144,6 +144,23 @@ void collect_orientations(Reader& reader, png_infop info, Orientations& found) {
   }
 }
 
+/// libpng takes as much memory as a chunk says it is long, so none may say more than the file holds.
+void require_whole_chunks(std::span<const std::byte> rest, std::string_view name) {
+  constexpr std::size_t kSignature = 8;
+  constexpr std::size_t kAround = 12;  // length, type and CRC
+  rest = rest.subspan(kSignature);
+  while (true) {
+    const auto byte = [&](std::size_t i) { return std::to_integer<std::size_t>(rest[i]); };
+    const std::size_t length =
+        rest.size() < kAround ? 0 : byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
+    if (rest.size() < kAround || length > rest.size() - kAround) {
+      throw Error(ErrorCode::kInvalidInput, cat(name, ": truncated or damaged PNG (the file ends in a chunk)"));
+    }
+    if (std::memcmp(rest.data() + 4, "IEND", 4) == 0) return;
+    rest = rest.subspan(length + kAround);
+  }
+}
+
 void read_header(Reader& reader) {
   png_structp png = reader.png();
   png_set_read_fn(png, &reader.source(), read_bytes);
@@ -160,6 +177,7 @@ void read_header(Reader& reader) {
 }  // namespace
 
 StoredImage decode_png(std::span<const std::byte> bytes, std::string_view name, std::int64_t max_pixels) {
+  require_whole_chunks(bytes, name);
   Reader reader(bytes, name);
   png_structp png = reader.png();
   reader.guarded([&] { read_header(reader); });
