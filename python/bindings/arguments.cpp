@@ -84,10 +84,8 @@ Tensor import_buffer(py::handle object, const char* what) {
                            .release = &release_buffer, .context = owned});
 }
 
-bool is_pil_image(py::handle object) {
-  return std::string_view(Py_TYPE(object.ptr())->tp_name).starts_with("PIL.") ||
-         (py::hasattr(object, "im") && py::hasattr(object, "getexif"));
-}
+// Without an import of PIL: plug-ins and programs have classes of their own below PIL.Image.Image.
+bool is_pil_image(py::handle object) { return py::hasattr(object, "getexif") && py::hasattr(object, "convert"); }
 
 }  // namespace
 

@@ -26,8 +26,19 @@ const ExchangeApi* exchange_api_of(PyTypeObject* type) {
   return known[type] = api;
 }
 
+/// The first line of what a library says: C++ stack traces follow in some.
 [[noreturn]] void refuse(py::handle object, const char* what, const std::string& why) {
-  throw Error(ErrorCode::kInvalidArgument, std::string(what) + ": this " + type_name(object) + " gives no tensor: " + why);
+  throw Error(ErrorCode::kInvalidArgument,
+              std::string(what) + ": this " + type_name(object) + " gives no tensor: " + why.substr(0, why.find('\n')));
+}
+
+// Torch marks tensors whose elements are to be negated when read; DLPack has no such mark.
+py::object resolved(py::handle object) {
+  static const py::handle is_neg = py::str("is_neg").release();
+  const auto negative = py::reinterpret_steal<py::object>(PyObject_CallMethodNoArgs(object.ptr(), is_neg.ptr()));
+  if (!negative) PyErr_Clear();  // not torch
+  if (negative && negative.ptr() == Py_True) return object.attr("resolve_neg")();
+  return py::reinterpret_borrow<py::object>(object);
 }
 
 Tensor import_capsule(py::handle object, const char* what, const py::object& capsule) {
@@ -80,7 +91,7 @@ Tensor import_versioned(VersionedTensor* versioned) {
 bool import_dlpack(py::handle object, const char* what, Tensor& out) {
   if (const ExchangeApi* api = exchange_api_of(Py_TYPE(object.ptr()))) {
     VersionedTensor* versioned = nullptr;
-    if (api->from_object(object.ptr(), &versioned) != 0) {
+    if (api->from_object(resolved(object).ptr(), &versioned) != 0) {
       const py::error_already_set error;
       refuse(object, what, py::str(error.value()));
     }

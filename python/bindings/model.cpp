@@ -3,9 +3,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -118,9 +118,13 @@ py::object forward_named(const Model& model, const py::args& args, const py::kwa
 }
 
 bool has_one_output(const Model& model) {
-  const auto& manifest = model.info().manifest;
-  const MethodSpec* forward = manifest ? manifest->method("forward") : nullptr;
-  return forward != nullptr && forward->outputs.size() == 1;
+  const ModelInfo& info = model.info();
+  if (info.manifest) {
+    const MethodSpec* spec = info.manifest->method("forward");
+    return spec != nullptr && spec->outputs.size() == 1;
+  }
+  const auto found = std::ranges::find(info.methods, "forward", &MethodInfo::name);
+  return found != info.methods.end() && found->returns == "Tensor";
 }
 
 py::object forward(const Model& model, const py::args& args, const py::kwargs& named) {

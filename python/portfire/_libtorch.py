@@ -28,7 +28,8 @@ def load() -> None:
     if _release(installed) != _release(_build.TORCH_VERSION):
         raise ImportError(
             f"portfire {_build.VERSION} was built against torch {_build.TORCH_VERSION}, "
-            f"but torch {installed} is installed; run `pip install torch=={_build.TORCH_VERSION}` or rebuild portfire"
+            f"but torch {installed} is installed; "
+            f"run `pip install torch=={_build.TORCH_VERSION}` or rebuild portfire"
         )
     if "torch" not in sys.modules:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
@@ -12,9 +11,11 @@ from portfire import _core
 from portfire._core import Classification, Error, InvalidArgumentError, TensorAnswer, cpu_budget
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from PIL.Image import Image
 
-    from portfire._core import Array
+    from portfire._core import _Array as Array
 
 Answer: TypeAlias = Classification | TensorAnswer
 ModelInput: TypeAlias = "str | os.PathLike[str] | Array | Mapping[str, Array] | Image"
@@ -88,6 +89,8 @@ class Model(_core.Model):
     def _workers(self) -> ThreadPoolExecutor:
         """As many threads as keep the processors busy: each runs operators on `info.threads` of them."""
         if self._executor is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             count = max(1, cpu_budget() // max(1, self.info.threads))
             self._executor = ThreadPoolExecutor(count, thread_name_prefix="portfire")
         return self._executor

@@ -19,7 +19,7 @@ _MEDIA = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 def from_pil(image: Image) -> Any:
-    """An RGB image's pixels as uint8 [H, W, 3]; any other mode as PNG, for the codec to convert like a file."""
+    """An RGB image's pixels as uint8 [H, W, 3]; any other mode as PNG, for the codec to convert."""
     import numpy
     from PIL import ImageOps
 
