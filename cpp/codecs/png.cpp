@@ -38,7 +38,7 @@ struct Source {
 
 void read_bytes(png_structp png, png_bytep out, std::size_t count) {
   auto* source = static_cast<Source*>(png_get_io_ptr(png));
-  if (count > source->rest.size()) png_error(png, "the file ends in a chunk");
+  if (count > source->rest.size()) png_error(png, "the file ends too early");
   std::memcpy(out, source->rest.data(), count);
   source->rest = source->rest.subspan(count);
 }

@@ -14,7 +14,9 @@ using testing::HasSubstr;
 /// The tensors, each as "name: dtype [shape] cpu {values}".
 std::vector<std::string> told(const std::string& json) {
   std::vector<std::string> lines;
-  for (const auto& [name, tensor] : decode_json_tensors(bytes_of(json))) lines.push_back(name + ": " + tensor.to_string());
+  for (const auto& [name, tensor] : decode_json_tensors(bytes_of(json))) {
+    lines.push_back(name + ": " + tensor.to_string());
+  }
   return lines;
 }
 
@@ -40,10 +42,12 @@ TEST(JsonTensors, EmptyListsKeepTheirShape) {
 TEST(JsonTensors, DtypeAndShapeMayBeSaid) {
   EXPECT_THAT(told(R"({"x": {"dtype": "float64", "shape": [2, 2], "data": [1, 2, 3, 4]}})"),
               testing::ElementsAre("x: float64 [2, 2] cpu {1, 2, 3, 4}"));
-  EXPECT_THAT(told(R"({"x": {"dtype": "uint8", "data": [[1], [255]]}})"), testing::ElementsAre("x: uint8 [2, 1] cpu {1, 255}"));
+  EXPECT_THAT(told(R"({"x": {"dtype": "uint8", "data": [[1], [255]]}})"),
+              testing::ElementsAre("x: uint8 [2, 1] cpu {1, 255}"));
   EXPECT_THAT(told(R"({"x": {"shape": [1, 2], "data": [[true, false]]}})"),
               testing::ElementsAre("x: bool [1, 2] cpu {true, false}"));
-  EXPECT_THAT(told(R"({"x": {"dtype": "int8", "shape": [], "data": -128}})"), testing::ElementsAre("x: int8 [] cpu {-128}"));
+  EXPECT_THAT(told(R"({"x": {"dtype": "int8", "shape": [], "data": -128}})"),
+              testing::ElementsAre("x: int8 [] cpu {-128}"));
 }
 
 TEST(JsonTensors, SixteenBitFloatsAreRoundedToEven) {
@@ -61,7 +65,8 @@ TEST(JsonTensors, SixteenBitFloatsAreRoundedToEven) {
 
 TEST(JsonTensors, RaggedListsAreRefusedWithThePlace) {
   EXPECT_EQ(refused("[[1, 2], [3]]"), "x.json: list[1] has 1 values where its neighbours have 2");
-  EXPECT_EQ(refused(R"({"x": [[[1], [2]], [[3], [4, 5]]]})"), "x.json: \"x\"[1][1] has 2 values where its neighbours have 1");
+  EXPECT_EQ(refused(R"({"x": [[[1], [2]], [[3], [4, 5]]]})"),
+            "x.json: \"x\"[1][1] has 2 values where its neighbours have 1");
   EXPECT_EQ(refused("[[1], 2]"), "x.json: list[1] is no list where its neighbours are; all have the same lengths");
   EXPECT_EQ(refused("[1, [2]]"), "x.json: list[1] is a list where its neighbours are not; all have the same lengths");
 }
@@ -107,7 +112,8 @@ TEST(JsonTensors, TheFormIsNeverGuessed) {
   EXPECT_THAT(refused(R"({"x": {"shape": 5, "data": 1}})"), HasSubstr("a shape that is no list"));
   EXPECT_THAT(refused(R"({"x": {"shape": [[1]], "data": 1}})"), HasSubstr("a shape that is no list"));
   EXPECT_THAT(refused(R"({"x": {"shape": [-1], "data": []}})"), HasSubstr("below zero"));
-  EXPECT_THAT(refused(R"({"x": {"shape": [3], "data": [1, 2]}})"), HasSubstr("data of shape [2] where its shape says [3]"));
+  EXPECT_THAT(refused(R"({"x": {"shape": [3], "data": [1, 2]}})"),
+              HasSubstr("data of shape [2] where its shape says [3]"));
   EXPECT_THAT(refused(R"({"x": {"shape": [4], "data": [[1, 2], [3, 4]]}})"), HasSubstr("where its shape says [4]"));
   EXPECT_THAT(refused(R"({"x": {"shape": [4294967296, 4294967296], "data": []}})"), HasSubstr("larger than memory"));
 }

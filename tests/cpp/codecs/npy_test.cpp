@@ -27,11 +27,13 @@ std::string refused(const Bytes& bytes, ErrorCode code = ErrorCode::kInvalidInpu
 }
 
 TEST(Npy, EachDtypeOfNumpysIsRead) {
-  for (const std::string dtype : {"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"}) {
+  for (const std::string dtype :
+       {"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"}) {
     const Tensor tensor = decode_npy(test_data("tensors/" + dtype + ".npy"));
     EXPECT_EQ(name_of(tensor.dtype()), dtype);
     EXPECT_EQ(tensor.shape(), (Dims{2, 3}));
-    EXPECT_THAT(tensor.to_string(), HasSubstr(dtype == "bool" ? "{false, true, true, true, false, true}" : "{0, 1, 1, 1, 0, 1}"));
+    EXPECT_THAT(tensor.to_string(),
+                HasSubstr(dtype == "bool" ? "{false, true, true, true, false, true}" : "{0, 1, 1, 1, 0, 1}"));
   }
 }
 
@@ -111,17 +113,22 @@ TEST(Npy, ABoolIsZeroOrOne) {
 TEST(Npy, AHeaderIsReadInAnyOrderAndSpacing) {
   const Tensor expected = Tensor::copy_of(std::vector<std::uint8_t>{1, 2}, {2});
   EXPECT_EQ(decode_npy(npy("{\"shape\":(2L,),'fortran_order':False,'descr':'|u1'}", "\1\2")), expected);
-  EXPECT_EQ(decode_npy(npy(" { 'shape' : ( 2 , ) , 'fortran_order' : True , 'descr' : '|u1' , } \n", "\1\2")), expected);
+  EXPECT_EQ(decode_npy(npy(" { 'shape' : ( 2 , ) , 'fortran_order' : True , 'descr' : '|u1' , } \n", "\1\2")),
+            expected);
 }
 
 TEST(Npy, AHeaderIsNeverGuessed) {
   for (const std::string text :
        {"", "{", "{}", "[]", "{'descr': '|u1'}", "{'descr': '|u1', 'fortran_order': 0, 'shape': (1,)}",
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (1)}", "{'descr': '|u1', 'fortran_order': False, 'shape': 1}",
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (-1,)}", "{'descr': '|u1', 'fortran_order': False, 'shape': (1,,)}",
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,)} x", "{'descr': '|u1, 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': 1}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (-1,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,)} x",
+        "{'descr': '|u1, 'fortran_order': False, 'shape': (1,)}",
         "{'descr': '|u1', 'descr': '|u1', 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,), 'more': 1}", "{'descr': '|\\x75', 'fortran_order': False}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,), 'more': 1}",
+        "{'descr': '|\\x75', 'fortran_order': False}",
         "{'descr': '|u1' 'fortran_order': False, 'shape': (1,)}"}) {
     EXPECT_THAT(refused(npy(text, "x")), HasSubstr("damaged .npy header")) << text;
   }

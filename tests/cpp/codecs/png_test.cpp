@@ -30,6 +30,12 @@ TEST(Png, AnIndexPastThePaletteIsRefused) {
   EXPECT_THAT(refused_png(test_data("images/refused/index_past_palette.png")), HasSubstr("past the palette"));
 }
 
+TEST(Png, AChunkLongerThanTheFileIsRefusedBeforeMemoryIsTaken) {
+  Bytes bytes = test_data("images/raw_profile.png");
+  bytes[33] = std::byte{0x40};  // the first byte of zTXt's length: 1 GiB
+  EXPECT_EQ(refused_png(bytes), "x.png: truncated or damaged PNG (the file ends in a chunk)");
+}
+
 TEST(Png, TooFewRowsAreRefused) {
   EXPECT_THAT(refused_png(test_data("images/refused/too_few_rows.png")), HasSubstr("truncated or damaged PNG"));
 }

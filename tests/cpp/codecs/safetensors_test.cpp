@@ -34,7 +34,9 @@ TEST(Safetensors, EveryDtypeOfTheReferencesIsReadSortedByName) {
                         "int64: int64 [2, 3] cpu {0, 1, 2, …}", "int8: int8 [2, 3] cpu {0, 1, 2, …}",
                         "nothing: int64 [0, 4] cpu", "scalar: float32 [] cpu {2.5}",
                         "uint8: uint8 [2, 3] cpu {0, 1, 2, …}"));
-  for (const auto& [name, tensor] : tensors) EXPECT_EQ(reinterpret_cast<std::uintptr_t>(tensor.data()) % 64, 0u) << name;
+  for (const auto& [name, tensor] : tensors) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(tensor.data()) % 64, 0u) << name;
+  }
 }
 
 TEST(Safetensors, WhatIsWrittenEqualsTheReferencesFileByteForByte) {
@@ -62,7 +64,8 @@ TEST(Safetensors, AStridedTensorIsWrittenInRowMajorOrder) {
 
 TEST(Safetensors, OtherDtypesAreUnsupported) {
   EXPECT_EQ(refused(test_data("tensors/refused/float8.safetensors"), ErrorCode::kUnsupported),
-            "x.st: tensor \"x\" is of dtype \"F8_E4M3\"; one of BOOL, U8, I8, I16, F16, BF16, I32, F32, F64, I64 is needed");
+            "x.st: tensor \"x\" is of dtype \"F8_E4M3\"; "
+            "one of BOOL, U8, I8, I16, F16, BF16, I32, F32, F64, I64 is needed");
 }
 
 TEST(Safetensors, EveryShorterFileIsRefused) {
