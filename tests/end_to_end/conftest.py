@@ -1,0 +1,57 @@
+"""The program, the C++ test program, and the models, made once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from .faces import CppLibrary, Program
+from .models import DigitsWorld, MeanAndShape, Scale, make_digits, make_scale
+
+_ROOT = Path(__file__).parents[2]
+
+
+def _built(path: Path, target: str) -> Path:
+    if not path.is_file():
+        pytest.fail(f"{path} is not there; build it with: cmake --build --preset dev --target {target}")
+    return path.resolve()
+
+
+@pytest.fixture(scope="session")
+def program() -> Program:
+    named = os.environ.get("PORTFIRE_BIN", "")
+    return Program(path=_built(Path(named) if named else _ROOT / "build/dev/bin/portfire", "portfire_app"))
+
+
+@pytest.fixture(scope="session")
+def cpp() -> CppLibrary:
+    named = os.environ.get("PORTFIRE_FACES", "")
+    return CppLibrary(path=_built(Path(named) if named else _ROOT / "build/dev/bin/portfire_faces", "portfire_faces"))
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> DigitsWorld:
+    return make_digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def scale(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_scale(tmp_path_factory.mktemp("scale") / "model.pt")
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TorchScript without a manifest: twice its input."""
+    path = tmp_path_factory.mktemp("bare") / "bare.pt"
+    torch.jit.save(torch.jit.script(Scale()), str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def two_outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("two") / "two.pt"
+    torch.jit.save(torch.jit.script(MeanAndShape()), str(path))
+    return path
