@@ -8,8 +8,9 @@ if(NOT Torch_DIR AND NOT Torch_ROOT)
   else()
     set(_portfire_python "${Python3_EXECUTABLE}")
   endif()
+  # -I looks past the overlay in which pip builds a wheel, into the environment that it is for.
   execute_process(
-    COMMAND "${_portfire_python}" -c
+    COMMAND "${_portfire_python}" -I -c
             "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0], end='')"
     OUTPUT_VARIABLE _portfire_torch ERROR_QUIET)
   if(_portfire_torch)

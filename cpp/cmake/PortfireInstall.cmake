@@ -37,10 +37,6 @@ install(FILES "${PROJECT_BINARY_DIR}/portfire.pc" DESTINATION "${CMAKE_INSTALL_L
 if(PORTFIRE_BUILD_APP AND NOT SKBUILD)
   set_target_properties(portfire_app PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${torch_rpath}")
   install(TARGETS portfire_app RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT program)
-  foreach(shell bash zsh)
-    add_custom_command(TARGET portfire_app POST_BUILD
-      COMMAND portfire_app completion ${shell} > "${PROJECT_BINARY_DIR}/completion.${shell}" VERBATIM)
-  endforeach()
   install(FILES "${PROJECT_BINARY_DIR}/completion.bash" RENAME portfire COMPONENT program
     DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
   install(FILES "${PROJECT_BINARY_DIR}/completion.zsh" RENAME portfire.zsh COMPONENT program
