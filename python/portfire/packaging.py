@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def package(
         raise InvalidArgumentError(f'{name}: unknown task "{task}"; allowed: {", ".join(TASKS)}')
     if not golden:
         raise InvalidArgumentError(f"{name}: no golden samples; give at least one raw input to prove it with")
-    module = copy.deepcopy(module).cpu().eval()
+    module = _copy(module)
     scripted = _torchscript.script(module, METHODS[task])
     samples = [read_golden(raw, task, f"golden sample {k}") for k, raw in enumerate(golden)]
     order = {method: _torchscript.argument_names(scripted, method) for method in METHODS[task]}
@@ -139,6 +140,12 @@ def package(
     )
     _write(archive, path)
     return manifest
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of scripted modules: their gradients are looked at
+        return copy.deepcopy(module).cpu().eval()
 
 
 def _golden_files(

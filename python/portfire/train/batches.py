@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import Dataset, Sampler
 
 
 def mixed_seed(*parts: int) -> int:
@@ -21,6 +23,18 @@ class Batch:
 
     indices: tuple[int, ...]
     seed: int
+
+
+class SampleSet(Dataset[Any], ABC):
+    """A data set that is asked for whole batches."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many samples."""
+
+    @abstractmethod
+    def __getitem__(self, batch: Batch) -> Any:
+        """The batch; the same for the same `Batch`."""
 
 
 class Batches(Sampler[Batch]):

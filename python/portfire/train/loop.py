@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +17,13 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from portfire import CancelledError, InvalidArgumentError, NotFoundError, cpu_budget
-from portfire.train.batches import mixed_seed
+from portfire.train.batches import Batches, SampleSet, mixed_seed
 from portfire.train.config import differences, require
 
 # What a resumed run may do otherwise than the run that it goes on with.
@@ -56,7 +58,7 @@ class LoopConfig:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = 1  # processes on a CPU
-    strategy: Literal["auto", "ddp", "ddp_fork", "ddp_spawn"] = "auto"
+    strategy: Literal["auto", "ddp"] = "auto"
     workers: int = 0  # processes that read data
     threads: int = 0  # for one operator; 0 is all processors. Small networks are fastest with 1
     tensorboard: bool = True
@@ -77,6 +79,7 @@ class Epoch:
     """One row of the learning curve; a metric's name begins with "train_" or "validation_"."""
 
     number: int  # from 1
+    seconds: float
     metrics: Mapping[str, float]
 
 
@@ -110,11 +113,50 @@ class Trainable(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+class _Data(lightning.LightningDataModule):
+    """Makes the loaders inside each process, where its rank is known."""
+
+    def __init__(self, train: SampleSet, validation: SampleSet | None, loop: LoopConfig, seed: int) -> None:
+        super().__init__()
+        self._train = train
+        self._validation = validation
+        self._loop = loop
+        self._seed = seed
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return self._loader(self._train, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        return [] if self._validation is None else self._loader(self._validation, shuffle=False)
+
+    def _loader(self, samples: SampleSet, *, shuffle: bool) -> DataLoader[Any]:
+        loop, trainer = self._loop, self.trainer
+        assert trainer is not None
+        batches = Batches(
+            len(samples),
+            loop.batch_size // trainer.world_size,
+            seed=self._seed,
+            shuffle=shuffle,
+            rank=trainer.global_rank,
+            processes=trainer.world_size,
+        )
+        # A resumed run's first batch is read before Lightning calls `set_epoch`.
+        batches.set_epoch(trainer.current_epoch)
+        workers = loop.workers
+        return DataLoader(
+            samples, batch_size=None, sampler=batches, num_workers=workers, persistent_workers=workers > 0
+        )
+
+
 class _Curve(Callback):
     """Collects the epochs' metrics; part of the checkpoint, so that a resumed run has the whole curve."""
 
     def __init__(self) -> None:
         self.epochs: list[Epoch] = []
+        self._start = 0.0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         metrics = {
@@ -122,13 +164,14 @@ class _Curve(Callback):
             for key, value in trainer.callback_metrics.items()
             if key.startswith(("train_", "validation_"))
         }
-        self.epochs.append(Epoch(number=trainer.current_epoch + 1, metrics=metrics))
+        seconds = time.perf_counter() - self._start
+        self.epochs.append(Epoch(number=trainer.current_epoch + 1, seconds=seconds, metrics=metrics))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epochs": [[epoch.number, dict(epoch.metrics)] for epoch in self.epochs]}
+        return {"epochs": [asdict(epoch) for epoch in self.epochs]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = [Epoch(number=number, metrics=metrics) for number, metrics in state_dict["epochs"]]
+        self.epochs = [Epoch(**epoch) for epoch in state_dict["epochs"]]
 
 
 class _Bar(Callback):
@@ -166,19 +209,23 @@ class _Bar(Callback):
             self._bar.close()
 
 
+def is_main() -> bool:
+    """False in all processes of a multi-process run but one."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
     """What came of `fit`: the module holds the weights to keep."""
 
     curve: tuple[Epoch, ...]
     kept: str  # "last" or "best"
-    is_main: bool  # false in all processes of a multi-process run but one
 
 
 def fit(
     module: Trainable,
-    train: DataLoader[Any],
-    validation: DataLoader[Any] | None,
+    train: SampleSet,
+    validation: SampleSet | None,
     *,
     run_dir: Path,
     title: str,
@@ -191,8 +238,9 @@ def fit(
     loop = module.loop
     torch.set_num_threads(loop.threads or cpu_budget())
     last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
-    _open_run(run_dir, config, resume)
-    curve = _Curve()
+    if is_main():
+        _open_run(run_dir, config, resume)
+    curve, data = _Curve(), _Data(train, validation, loop, module.seed)
     callbacks: list[Callback] = [curve, _Bar(title), _keep(run_dir, "last", None)]
     if loop.patience:
         callbacks += [
@@ -218,18 +266,20 @@ def fit(
             use_distributed_sampler=False,
         )
         try:
-            trainer.fit(module, train, validation, ckpt_path=last if resume else None)
+            trainer.fit(module, datamodule=data, ckpt_path=last if resume else None)
         except (KeyboardInterrupt, SystemExit) as error:
             raise CancelledError(
                 f"stopped in epoch {trainer.current_epoch + 1} of {loop.epochs}; "
                 "--resume goes on after the last whole one"
             ) from error
+    if curve.epochs and not math.isfinite(curve.epochs[-1].metrics.get("train_loss", 0.0)):
+        raise InvalidArgumentError(
+            f"{title}: the training loss is no number any more; set a lower train.learning_rate"
+        )
     if loop.patience and best.is_file():
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
-    return Fitted(
-        curve=tuple(curve.epochs), kept="best" if loop.patience else "last", is_main=trainer.is_global_zero
-    )
+    return Fitted(curve=tuple(curve.epochs), kept="best" if loop.patience else "last")
 
 
 def _open_run(run_dir: Path, config: Mapping[str, Any], resume: bool) -> None:

@@ -116,7 +116,10 @@ def _facts(result: RunResult, config: Config, pictures: PictureSet) -> list[tupl
         ("processor", f"{latency.processor}, threads: {latency.threads}"),
         ("data", f"{pictures.title}; licence: {pictures.licence}"),
         ("data sha256", f"`{pictures.sha256}`"),
-        ("pictures", f"{len(pictures.train):,} to train with ({watched}), {len(pictures.held_out):,} held out"),
+        (
+            "pictures",
+            f"{len(pictures.train):,} to train with ({watched}), {len(pictures.held_out):,} held out",
+        ),
         ("seed", f"{config.seed}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]

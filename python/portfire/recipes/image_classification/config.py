@@ -146,7 +146,7 @@ def mnist_cnn() -> Config:
         name="mnist-cnn",
         description=f"Handwritten digits 0 to 9, {_INK}: a small convolutional network on 28 x 28 pixels.",
         data=DataConfig(dataset="mnist", validation=0.05),
-        model=ModelConfig(kind="cnn", size=28, width=24, dropout=0.1),
+        model=ModelConfig(kind="cnn", size=28, width=32, dropout=0.1),
         train=LoopConfig(epochs=2, batch_size=64, learning_rate=4e-3, weight_decay=1e-2),
     )
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 from torch.utils.dlpack import from_dlpack
 
 import portfire
@@ -24,7 +23,7 @@ from portfire import InvalidArgumentError, InvalidInputError, NotFoundError
 from portfire.recipes.image_classification.augment import random_crop, recolour, warp
 from portfire.recipes.image_classification.config import AugmentConfig, DataConfig
 from portfire.recipes.image_classification.model import Classifier
-from portfire.train.batches import Batch
+from portfire.train.batches import Batch, SampleSet
 from portfire.train.datasets import DATASETS, data_folder, locate_files, locate_folder
 
 FASHION = (
@@ -240,8 +239,8 @@ def _files(folder: Path, labels: Sequence[str]) -> FilePictures:
     return FilePictures(paths, torch.tensor(targets))
 
 
-class Samples(Dataset[tuple[Tensor, Tensor]]):
-    """Batches (float32 [N, C, S, S], int64 [N]) of preprocessed pictures, with random changes if asked for."""
+class Samples(SampleSet):
+    """Batches (float32 [N, C, S, S], int64 [N]) of preprocessed pictures, changed at random if asked for."""
 
     def __init__(self, pictures: Pictures, model: Classifier, augment: AugmentConfig | None = None) -> None:
         self._pictures = pictures
@@ -253,6 +252,9 @@ class Samples(Dataset[tuple[Tensor, Tensor]]):
         )
         if isinstance(pictures, ArrayPictures) and not self._picture_wise:
             self._ready = torch.stack([model.preprocess(pictures.image(k)) for k in range(len(pictures))])
+
+    def __len__(self) -> int:
+        return len(self._pictures)
 
     def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         indices = list(batch.indices)

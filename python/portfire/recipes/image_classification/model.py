@@ -113,6 +113,8 @@ def _cnn(channels: int, size: int, width: int, classes: int, dropout: float) -> 
         return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
 
     layers, side = block(channels, width), size
+    if side > 14:
+        layers, side = [*layers, nn.MaxPool2d(2)], side // 2
     while side > 7:
         layers += [*block(width, 2 * width), nn.MaxPool2d(2)]
         width, side = 2 * width, side // 2

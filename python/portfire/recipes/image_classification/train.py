@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from torch.utils.dlpack import from_dlpack
 
 import portfire
 from portfire.recipes.image_classification import card, data
 from portfire.recipes.image_classification.config import PRESETS, Config
 from portfire.recipes.image_classification.model import Classifier, build
-from portfire.train.batches import Batches
 from portfire.train.latency import measure_latency
-from portfire.train.loop import LoopConfig, Trainable, fit
+from portfire.train.loop import Trainable, fit, is_main
 from portfire.train.metrics import Metrics, classification_metrics
 from portfire.train.run import Recipe, RunOptions, RunResult
 
@@ -55,15 +50,15 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
     None in all processes of a multi-process run but the main one.
     """
     pictures = data.load(config.data, options.data)
-    options.report(
+    report = options.report if is_main() else lambda line: None
+    report(
         f"{config.name}: {len(pictures.train):,} pictures to train with, "
         f"{len(pictures.held_out):,} held out, {len(pictures.labels)} classes"
     )
     torch.manual_seed(config.seed)
     model = build(config.model, len(pictures.labels))
-    start = time.perf_counter()
     module = _Trainable(model, config.train, config.seed)
-    train, validation = _loaders(pictures, model, config)
+    train, validation = _samples(pictures, model, config)
     fitted = fit(
         module,
         train,
@@ -73,12 +68,12 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         config=card.config_json(config),
         resume=options.resume,
     )
-    seconds = time.perf_counter() - start
-    if not fitted.is_main:
+    seconds = sum(epoch.seconds for epoch in fitted.curve)
+    if not is_main():
         return None
     model.cpu().eval()
     metrics = evaluate(model, pictures)
-    options.report(
+    report(
         f"{config.name}: held-out accuracy {metrics.accuracy:.2%} ({metrics.correct:,} of "
         f"{metrics.count:,}), {len(fitted.curve)} epochs in {seconds:.0f} s"
     )
@@ -112,39 +107,21 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         seconds=seconds,
     )
     card.write_card(result, config, pictures, command)
-    options.report(
+    report(
         f"{config.name}: {path} ({result.package_bytes:,} bytes, verified; {result.latency.forward_us:.0f} "
         f"µs a forward call), {result.card}"
     )
     return result
 
 
-def _loaders(
+def _samples(
     pictures: data.PictureSet, model: Classifier, config: Config
-) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
-    rest, watched = list(range(len(pictures.train))), list[int]()
-    if config.data.validation:
-        rest, watched = data.split(pictures.train.targets, config.data.validation, config.data.split_seed)
-    train = data.Samples(pictures.train.take(rest), model, config.augment)
-    if not watched:
-        return _loader(train, len(rest), config.train, config.seed, shuffle=True), None
-    validation = data.Samples(pictures.train.take(watched), model)
-    return (
-        _loader(train, len(rest), config.train, config.seed, shuffle=True),
-        _loader(validation, len(watched), config.train, config.seed, shuffle=False),
-    )
-
-
-def _loader(
-    samples: data.Samples, count: int, loop: LoopConfig, seed: int, *, shuffle: bool
-) -> DataLoader[Any]:
-    return DataLoader(
-        samples,
-        batch_size=None,
-        num_workers=loop.workers,
-        persistent_workers=loop.workers > 0,
-        sampler=Batches(count, loop.batch_size, seed=seed, shuffle=shuffle),
-    )
+) -> tuple[data.Samples, data.Samples | None]:
+    train = pictures.train
+    if not config.data.validation:
+        return data.Samples(train, model, config.augment), None
+    rest, watched = data.split(train.targets, config.data.validation, config.data.split_seed)
+    return data.Samples(train.take(rest), model, config.augment), data.Samples(train.take(watched), model)
 
 
 def evaluate(model: Classifier, pictures: data.PictureSet) -> Metrics:
