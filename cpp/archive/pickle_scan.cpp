@@ -134,7 +134,8 @@ class Scanner {
     // LibTorch makes its memo as long as the key asks for.
     if (key > memo_.size()) refused(cat("the memo ", key, ", where ", memo_.size(), " would be next"));
     if (key == memo_.size()) memo_.emplace_back();
-    memo_[key] = top();
+    // A mark is no value: LibTorch remembers what lies below it, which is not known here.
+    memo_[key] = top().kind == Value::Kind::kMark ? Value{} : top();
   }
   Value remembered(std::uint64_t key) const {
     if (key >= memo_.size()) damaged(cat("there is no memo ", key));

@@ -63,6 +63,13 @@ TEST(PickleScan, RefusesAStorageWhoseSizeCannotBeSeen) {
   expect_refused(storage(kTwo, "Storage") + "Q.", "which is none that is read");
 }
 
+TEST(PickleScan, DoesNotTakeARememberedMarkForAMark) {
+  // LibTorch's tuple begins at the first mark and so has 99 for its number of elements.
+  expect_refused(")(q\0"s + text("storage") + global("torch", "FloatStorage") + text("0") + text("cpu") + "K\x63h\0"s +
+                     storage(kTwo).substr(1) + "Q.",
+                 "not written out");
+}
+
 TEST(PickleScan, RefusesAStorageWithoutARecord) {
   expect_error([] { scan(storage(kTwo, "FloatStorage", "1") + "Q."); }, kDamaged, "no record \"data/1\"");
   expect_error([] { scan(storage(kTwo, "FloatStorage", "../data/0") + "Q."); }, kDamaged, "no record");
