@@ -38,8 +38,7 @@ def make_mlp(path: Path) -> None:
 
     warnings.simplefilter("ignore", DeprecationWarning)
     torch.manual_seed(0)
-    script = getattr(torch, "jit").script  # the package writer is not wanted here: no manifest, no checks
-    script(Mlp().eval()).save(str(path))
+    torch.jit.script(Mlp().eval()).save(str(path))
 
 
 def per_call_us(call: Callable[[], object], calls: int = 2000) -> float:
@@ -76,8 +75,23 @@ def build_bare(folder: Path) -> Path:
 
     home = Path(torch.__file__).parent
     program = folder / "bare"
-    command = ["g++", "-O2", "-std=c++20", f"-isystem{home}/include", ROOT / "tools/bench/bare.cpp", "-o", program]
-    command += [f"-L{home}/lib", f"-Wl,-rpath,{home}/lib", "-Wl,--no-as-needed", "-ltorch", "-ltorch_cpu", "-lc10"]
+    command = [
+        "g++",
+        "-O2",
+        "-std=c++20",
+        f"-isystem{home}/include",
+        ROOT / "tools/bench/bare.cpp",
+        "-o",
+        program,
+    ]
+    command += [
+        f"-L{home}/lib",
+        f"-Wl,-rpath,{home}/lib",
+        "-Wl,--no-as-needed",
+        "-ltorch",
+        "-ltorch_cpu",
+        "-lc10",
+    ]
     subprocess.run(command, check=True)
     return program
 

@@ -45,7 +45,9 @@ def faults() -> list[str]:
                     found.append(f"cpp/{relative}: includes {included}; only {sorted(homes)} may")
             target = included.split("/")[0]
             if target in MAY_INCLUDE and target != "include" and target not in MAY_INCLUDE[folder]:
-                found.append(f"cpp/{relative}: includes {included}; {folder} may see {sorted(MAY_INCLUDE[folder])}")
+                found.append(
+                    f"cpp/{relative}: includes {included}; {folder} may see {sorted(MAY_INCLUDE[folder])}"
+                )
     bindings = ROOT / "python" / "bindings"
     for path in sorted([*bindings.rglob("*.h"), *bindings.rglob("*.cpp")]):
         for included in INCLUDE.findall(path.read_text(encoding="utf-8")):
@@ -54,7 +56,9 @@ def faults() -> list[str]:
                 found.append(f"python/bindings/{path.name}: includes {included}; public headers only")
     for path in sorted((ROOT / "python").rglob("*.py")):
         if path.name != "_torchscript.py" and re.search(r"\btorch\.jit\b", path.read_text(encoding="utf-8")):
-            found.append(f"{path.relative_to(ROOT)}: names torch.jit; only python/portfire/_torchscript.py may")
+            found.append(
+                f"{path.relative_to(ROOT)}: names torch.jit; only python/portfire/_torchscript.py may"
+            )
     return found
 
 

@@ -19,7 +19,9 @@ def faults(build: Path) -> list[str]:
         return [f"{build}: no objects; build first (tools/build)"]
     found = []
     for path in objects:
-        table = subprocess.run(["nm", "--undefined-only", path], check=True, capture_output=True, text=True).stdout
+        table = subprocess.run(
+            ["nm", "--undefined-only", path], check=True, capture_output=True, text=True
+        ).stdout
         names = {line.split()[-1].split("@")[0] for line in table.splitlines() if line.strip()}
         found += [f"{path.relative_to(build)}: refers to {name}" for name in sorted(names & FORBIDDEN)]
     return found
