@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import math
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +19,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 from torch.utils.data import DataLoader
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from portfire import CancelledError, InvalidArgumentError, NotFoundError, cpu_budget
 from portfire.train.batches import Batches, SampleSet, mixed_seed
+from portfire.train.callbacks import Bar, Curve, Epoch
 from portfire.train.config import differences, require
 
 # What a resumed run may do otherwise than the run that it goes on with.
@@ -74,15 +73,6 @@ class LoopConfig:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One row of the learning curve; a metric's name begins with "train_" or "validation_"."""
-
-    number: int  # from 1
-    seconds: float
-    metrics: Mapping[str, float]
-
-
 class Trainable(lightning.LightningModule):
     """What recipes derive from: `model`, AdamW with the schedule, and reproducible dropout."""
 
@@ -96,7 +86,10 @@ class Trainable(lightning.LightningModule):
         torch.manual_seed(mixed_seed(self.seed, self.current_epoch, self.global_rank))
 
     def configure_optimizers(self) -> Any:
-        loop, steps = self.loop, int(self.trainer.estimated_stepping_batches)
+        loop = self.loop
+        # Not trainer.estimated_stepping_batches: it makes the loader before a resumed run knows its epoch.
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        steps = loop.epochs * len(data.batches())
         optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=loop.learning_rate, weight_decay=loop.weight_decay
         )
@@ -116,11 +109,14 @@ class Trainable(lightning.LightningModule):
 class _Data(lightning.LightningDataModule):
     """Makes the loaders inside each process, where its rank is known."""
 
-    def __init__(self, train: SampleSet, validation: SampleSet | None, loop: LoopConfig, seed: int) -> None:
+    def __init__(
+        self, train: SampleSet, validation: SampleSet | None, loop: LoopConfig, seed: int, curve: Curve
+    ) -> None:
         super().__init__()
         self._train = train
         self._validation = validation
         self._loop = loop
+        self._curve = curve
         self._seed = seed
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -129,84 +125,34 @@ class _Data(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         return [] if self._validation is None else self._loader(self._validation, shuffle=False)
 
-    def _loader(self, samples: SampleSet, *, shuffle: bool) -> DataLoader[Any]:
-        loop, trainer = self._loop, self.trainer
+    def batches(self) -> Batches:
+        return self._batches(self._train, shuffle=True)
+
+    def _batches(self, samples: SampleSet, *, shuffle: bool) -> Batches:
+        trainer = self.trainer
         assert trainer is not None
         batches = Batches(
             len(samples),
-            loop.batch_size // trainer.world_size,
+            max(1, self._loop.batch_size // trainer.world_size),
             seed=self._seed,
             shuffle=shuffle,
             rank=trainer.global_rank,
             processes=trainer.world_size,
         )
-        # A resumed run's first batch is read before Lightning calls `set_epoch`.
-        batches.set_epoch(trainer.current_epoch)
-        workers = loop.workers
+        # With workers a resumed run's first batches are read before Lightning calls `set_epoch`.
+        batches.set_epoch(len(self._curve.epochs))
+        return batches
+
+    def _loader(self, samples: SampleSet, *, shuffle: bool) -> DataLoader[Any]:
+        workers = self._loop.workers
         return DataLoader(
-            samples, batch_size=None, sampler=batches, num_workers=workers, persistent_workers=workers > 0
+            samples,
+            batch_size=None,
+            sampler=self._batches(samples, shuffle=shuffle),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            generator=torch.Generator(),  # else each new iterator draws from the one that dropout uses
         )
-
-
-class _Curve(Callback):
-    """Collects the epochs' metrics; part of the checkpoint, so that a resumed run has the whole curve."""
-
-    def __init__(self) -> None:
-        self.epochs: list[Epoch] = []
-        self._start = 0.0
-
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._start = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        metrics = {
-            key: float(value)
-            for key, value in trainer.callback_metrics.items()
-            if key.startswith(("train_", "validation_"))
-        }
-        seconds = time.perf_counter() - self._start
-        self.epochs.append(Epoch(number=trainer.current_epoch + 1, seconds=seconds, metrics=metrics))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epochs": [asdict(epoch) for epoch in self.epochs]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = [Epoch(**epoch) for epoch in state_dict["epochs"]]
-
-
-class _Bar(Callback):
-    """One bar over all steps of the run; none where stderr is no terminal."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._bar: tqdm | None = None
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        total = int(trainer.estimated_stepping_batches)
-        self._bar = tqdm(
-            total=total,
-            initial=trainer.global_step,
-            desc=self._title,
-            unit="step",
-            disable=None,
-            leave=False,
-            dynamic_ncols=True,
-        )
-
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.update(trainer.global_step - self._bar.n)
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self._bar is not None:
-            shown = {
-                key: f"{float(value):.3f}" for key, value in trainer.callback_metrics.items() if "_" in key
-            }
-            self._bar.set_postfix({"epoch": f"{trainer.current_epoch + 1}/{trainer.max_epochs}", **shown})
-
-    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def is_main() -> bool:
@@ -240,8 +186,9 @@ def fit(
     last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
     if is_main():
         _open_run(run_dir, config, resume)
-    curve, data = _Curve(), _Data(train, validation, loop, module.seed)
-    callbacks: list[Callback] = [curve, _Bar(title), _keep(run_dir, "last", None)]
+    curve = Curve()
+    data = _Data(train, validation, loop, module.seed, curve)
+    callbacks: list[Callback] = [curve, Bar(title), _keep(run_dir, "last", None)]
     if loop.patience:
         callbacks += [
             _keep(run_dir, "best", "validation_loss"),

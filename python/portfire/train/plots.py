@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from portfire.train.loop import Epoch
+from portfire.train.callbacks import Epoch
 from portfire.train.metrics import Metrics
 
 _DPI = 100

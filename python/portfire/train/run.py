@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from portfire.train.callbacks import Epoch
 from portfire.train.latency import Latency
-from portfire.train.loop import Epoch
 from portfire.train.metrics import Metrics
 
 

@@ -82,11 +82,12 @@ def test_the_package_answers_as_the_run_measured(tmp_path: Path) -> None:
     assert right == result.metrics.correct
 
 
-@pytest.mark.parametrize("stopped_in", [0, 2])
+@pytest.mark.parametrize(("stopped_in", "workers"), [(0, 0), (2, 0), (1, 2)])
 def test_a_run_that_was_stopped_resumes_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_in: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_in: int, workers: int
 ) -> None:
     run(quick(), tmp_path / "whole")
+    config = override(quick(), [f"train.workers={workers}"])
     step = train._Trainable.training_step
     number = 0
 
@@ -100,10 +101,10 @@ def test_a_run_that_was_stopped_resumes_bit_for_bit(
     with monkeypatch.context() as patch:
         patch.setattr(train._Trainable, "training_step", interrupted)
         with pytest.raises(portfire.CancelledError, match=f"epoch {stopped_in + 2} of 4"):
-            run(quick(), tmp_path / "parts")
+            run(config, tmp_path / "parts")
     assert number > 3
     assert not (tmp_path / "parts" / "models").exists()
-    result = run(quick(), tmp_path / "parts", resume=True)
+    result = run(config, tmp_path / "parts", resume=True)
     assert [epoch.number for epoch in result.curve] == [1, 2, 3, 4]
     assert same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
 

@@ -152,15 +152,15 @@ def mnist_cnn() -> Config:
 
 
 def image_folder() -> Config:
-    """Any folder of class folders (--data FOLDER), as colour photographs of 96 x 96."""
+    """Any folder of class folders (--data FOLDER), as colour photographs of 80 x 80."""
     return Config(
         name="image-folder",
-        description="Photographs by class: a small residual network on 96 x 96 pixels, trained from scratch.",
+        description="Photographs by class: a small residual network on 80 x 80 pixels, trained from scratch.",
         data=DataConfig(dataset="folder"),
-        model=ModelConfig(kind="resnet", size=96, channels=3, fit="crop", width=24, dropout=0.2),
-        augment=AugmentConfig(crop_area=0.35, flip=True, colour=0.3),
+        model=ModelConfig(kind="resnet", size=80, channels=3, fit="crop", width=24, dropout=0.2),
+        augment=AugmentConfig(crop_area=0.25, flip=True, colour=0.3),
         train=LoopConfig(
-            epochs=60, batch_size=32, learning_rate=4e-3, weight_decay=5e-2, label_smoothing=0.1
+            epochs=90, batch_size=32, learning_rate=4e-3, weight_decay=5e-2, label_smoothing=0.1
         ),
     )
 
@@ -170,7 +170,7 @@ def flowers_cnn() -> Config:
     folder = image_folder()
     return Config(
         name="flowers-cnn",
-        description="Daisies, dandelions, roses, sunflowers and tulips: a small residual network on 96 x 96 "
+        description="Daisies, dandelions, roses, sunflowers and tulips: a small residual network on 80 x 80 "
         "pixels, trained from scratch.",
         data=DataConfig(dataset="flowers"),
         model=folder.model,
