@@ -5,6 +5,7 @@ PyTorch has deprecated torch.jit; keeping its calls here is what makes another e
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 import warnings
@@ -17,7 +18,6 @@ from torch import nn
 from portfire import InvalidArgumentError
 
 _PLACE = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)')
-_NOISE = ("Arguments for call are not valid", "The following variants are available", "The original call is")
 
 
 def script(module: nn.Module, methods: Sequence[str]) -> nn.Module:
@@ -34,18 +34,15 @@ def script(module: nn.Module, methods: Sequence[str]) -> nn.Module:
     for method in methods:
         if method != "forward":
             torch.jit.export(getattr(type(module), method))
+    # A type of its own: where the class was scripted before without these exports, that type would be reused.
+    module = copy.copy(module)
+    module._portfire_methods = len(methods)  # type: ignore[assignment]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             scripted: nn.Module = torch.jit.script(module)
-    except (RuntimeError, TypeError, ValueError, OSError) as error:
+    except Exception as error:  # the compiler's errors have no type in common
         raise InvalidArgumentError(f"{kind} cannot be scripted: {summary(str(error))}") from error
-    for method in methods:
-        if not hasattr(scripted, method):
-            raise InvalidArgumentError(
-                f"{kind}.{method} is missing from the scripted module: it was scripted before without it; "
-                "mark the method with @torch.jit.export"
-            )
     return scripted
 
 
@@ -66,11 +63,11 @@ def argument_names(scripted: nn.Module, method: str) -> list[str]:
 
 def summary(message: str) -> str:
     """The first line of a compiler error that says something, with the source line it is about."""
-    lines = message.splitlines()
-    reason = next(
-        (line.strip() for line in lines if line.strip() and not line.strip().startswith(_NOISE)), "?"
-    )
-    reason = reason.rstrip(" :.")
+    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
+    saying = lines
+    if lines and lines[0].startswith("Arguments for call are not valid"):
+        saying = [line for line in lines if line.strip().startswith("Expected ")] or lines
+    reason = saying[0].strip().rstrip(" :.") if saying else "no reason given"
     for number, line in enumerate(lines):
         place = _PLACE.match(line)
         if place:
@@ -78,9 +75,6 @@ def summary(message: str) -> str:
             marked = next(marks, 0)
             source = lines[marked - 1].strip() if marked > 1 else ""
             file = place["path"].rsplit("/", 1)[-1]
-            return (
-                f"{reason} ({file}:{place['line']}: {source})"
-                if source
-                else f"{reason} ({file}:{place['line']})"
-            )
+            where = f"{file}:{place['line']}"
+            return f"{reason} ({where}: {source})" if source else f"{reason} ({where})"
     return reason

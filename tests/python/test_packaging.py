@@ -190,6 +190,15 @@ def test_a_scripted_module_is_packaged_too(path: Path) -> None:
     assert portfire.load(path).verify().passed
 
 
+def test_a_class_that_was_scripted_before_is_packaged_too(path: Path) -> None:
+    class Before(Means):
+        pass
+
+    torch.jit.script(Before())
+    write(path, Before())
+    assert portfire.load(path).verify().passed
+
+
 def test_a_failure_keeps_the_package_that_was_there(path: Path) -> None:
     write(path)
     before = path.read_bytes()

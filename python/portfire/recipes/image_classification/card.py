@@ -92,6 +92,9 @@ configuration and the numbers behind the pictures are in [config.json](config.js
 
 ![Learning curve](learning-curve.png)
 
+The training loss is that of changed pictures with dropout on, and of smoothed labels where the configuration
+smooths them; the validation loss is plain.
+
 ## Classes
 
 | class | precision | recall | F1 | pictures |
