@@ -36,7 +36,8 @@ def test_needs_neither_torch_nor_numpy_nor_asyncio() -> None:
 
 
 def test_takes_less_than_a_third_of_a_second() -> None:
-    code = "import time; t = time.perf_counter(); import portfire; print(time.perf_counter() - t)"
+    """Of processor time: a busy machine stretches any other."""
+    code = "import time; t = time.process_time(); import portfire; print(time.process_time() - t)"
     seconds = min(float(python(code).stdout) for _ in range(5))
     assert seconds < 0.35
 
