@@ -71,11 +71,16 @@ bool covers_dtype(DType dtype, Range range) {
   return dtype == DType::kUInt8 && range.low <= 0 && range.high >= 255;
 }
 
-/// A symbol and the size that its first use gave it. Methods have few, so a short list is the fastest map.
-struct Binding {
-  std::string_view symbol;
-  std::int64_t size;
-};
+/// The size that a symbol stands for: that of its first use. Methods have few, so looking is faster than a map.
+std::int64_t size_of_symbol(const std::string& symbol, const MethodSpec& method, std::span<const Tensor> inputs) {
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    const std::vector<Dimension>& shape = method.inputs[k].shape;
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+      if (shape[axis].symbol == symbol) return inputs[k].shape()[axis];
+    }
+  }
+  return -1;  // not reached: the use that is asked for is one
+}
 
 }  // namespace
 
@@ -86,8 +91,6 @@ void check_inputs(const MethodSpec& method, std::span<const Tensor> inputs, cons
     throw Error(ErrorCode::kInvalidInput, cat(model, ": ", method.name, ": ", inputs.size(), " inputs; it takes ",
                                               method.inputs.size(), " (", names, ")"));
   }
-  Binding bound[Dims::kMaxRank * 2];
-  std::size_t bindings = 0;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     const TensorSpec& spec = method.inputs[k];
     const Tensor& input = inputs[k];
@@ -102,10 +105,7 @@ void check_inputs(const MethodSpec& method, std::span<const Tensor> inputs, cons
       const Dimension& dimension = spec.shape[axis];
       std::int64_t wanted = dimension.size;
       if (!dimension.symbol.empty()) {
-        Binding* const end = bound + bindings;
-        Binding* const found = std::find_if(bound, end, [&](const Binding& b) { return b.symbol == dimension.symbol; });
-        if (found == end && bindings < std::size(bound)) bound[bindings++] = {dimension.symbol, shape[axis]};
-        wanted = found == end ? shape[axis] : found->size;
+        wanted = size_of_symbol(dimension.symbol, method, inputs);
         if (shape[axis] == 0) refuse(model, method, spec, cat("shape ", shape.to_string(), " is empty; ", shape_text(spec), " with sizes of at least 1 is needed"));
       }
       if (shape[axis] != wanted) {

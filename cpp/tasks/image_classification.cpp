@@ -1,6 +1,7 @@
 #include "tasks/image_classification.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include <portfire/codecs.h>
@@ -51,6 +52,11 @@ class ImageClassification final : public Task {
     }
     const Tensor plain = outputs[0].tensor.contiguous();
     const auto probabilities = plain.values<float>();
+    const auto nan = std::find_if(probabilities.begin(), probabilities.end(), [](float p) { return std::isnan(p); });
+    if (nan != probabilities.end()) {
+      throw Error(ErrorCode::kInvalidPackage, cat(name_, ": postprocess gave NaN for label ",
+                                                  quoted(labels_[static_cast<std::size_t>(nan - probabilities.begin())])));
+    }
     std::vector<std::size_t> order(labels_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     const auto shown = std::min(order.size(), static_cast<std::size_t>(options.top_k));

@@ -17,7 +17,8 @@ class TensorTask final : public Task {
     const std::vector<std::byte> bytes = input.read();
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     if (text.starts_with("\x93NUMPY")) return {{"", decode_npy(bytes, input.name())}};
-    if (text.size() > 8 && text[8] == '{') return decode_safetensors(bytes, input.name());
+    // The header's length comes first, and no header is so long that its eighth byte is not 0; no text has one.
+    if (text.size() > 8 && text[7] == '\0' && text[8] == '{') return decode_safetensors(bytes, input.name());
     const auto first = text.find_first_not_of(" \t\r\n");
     if (first != std::string_view::npos && (text[first] == '{' || text[first] == '[')) {
       return decode_json_tensors(bytes, input.name());
