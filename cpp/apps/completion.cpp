@@ -43,14 +43,9 @@ std::string bash_script(const CLI::App& app) {
   }
   return out +
          "  esac\n"
-         "  if [[ $word == -* ]]; then\n"
-         "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
-         "  else\n"
-         "    compopt -o filenames 2>/dev/null\n"
-         "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
-         "  fi\n"
+         "  if [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"$options\" -- \"$word\")); fi\n"
          "}\n"
-         "complete -F _portfire portfire\n";
+         "complete -o default -F _portfire portfire\n";  // default: file names, quoted as the shell does it
 }
 
 }  // namespace

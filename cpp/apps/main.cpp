@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/options.h"
+#include "apps/terminal.h"
 #include "core/text.h"
 
 namespace {
@@ -36,6 +37,25 @@ int report(portfire::ErrorCode code, const std::string& message, bool json) {
   return info.exit_status;
 }
 
+/// Runs the command that the arguments name. Throws what it throws, and kInvalidArgument on other arguments.
+void parse(CLI::App& app, int argc, char** argv) {
+  using namespace portfire;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {  // --help and --version
+      app.exit(error);
+      return;
+    }
+    const std::string first = argc > 1 ? argv[1] : "-";
+    const auto is_first = [&](const CLI::App* command) { return command->get_name() == first; };
+    if (!first.starts_with('-') && app.get_subcommands(is_first).empty()) {
+      throw Error(ErrorCode::kInvalidArgument, cat("there is no command ", quoted(first), "; see portfire --help"));
+    }
+    throw Error(ErrorCode::kInvalidArgument, cat(error.what(), "; see portfire --help"));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -53,13 +73,9 @@ int main(int argc, char** argv) {
   app.footer("Try: portfire inspect MODEL, or portfire run --help");
   const bool json = wants_json(argc, argv);
   try {
-    app.parse(argc, argv);
-    std::cout.flush();
-    if (!std::cout) return report(ErrorCode::kIo, "standard output cannot be written", false);
+    parse(app, argc, argv);
+    apps::flush_output();
     return status;
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    return report(ErrorCode::kInvalidArgument, cat(error.what(), "; see portfire --help"), json);
   } catch (const Error& error) {
     return report(error.code(), error.what(), json);
   } catch (const std::exception& error) {

@@ -1,5 +1,10 @@
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <iostream>
-#include <iterator>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -25,10 +30,27 @@ struct Options : ModelOptions {
   std::vector<double> deviation;
 };
 
+/// All of it, or what came before an interrupt.
+std::vector<std::byte> read_standard_input() {
+  constexpr int kLookUpMs = 100;  // another thread may have taken the signal, so the wait itself must end
+  std::vector<std::byte> bytes;
+  std::array<std::byte, 1 << 16> part{};
+  while (!interrupted()) {
+    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&input, 1, kLookUpMs);
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    const ssize_t got = ::read(STDIN_FILENO, part.data(), part.size());
+    if (got == 0) break;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorCode::kIo, cat("standard input: cannot be read: ", std::strerror(errno)));
+    bytes.insert(bytes.end(), part.begin(), part.begin() + got);
+  }
+  return bytes;
+}
+
 Input read_input(const std::string& path) {
   if (path != "-") return Input::file(path);
-  const std::string bytes(std::istreambuf_iterator<char>(std::cin), {});
-  return Input::bytes(std::as_bytes(std::span(bytes)), "standard input");
+  return Input::bytes(read_standard_input(), "standard input");
 }
 
 ImageTensorOptions image_options(const Options& options) {
@@ -108,12 +130,13 @@ int run(const Options& options) {
   Progress progress("running");
   catch_interrupt();
   for (std::size_t begin = 0; begin < files.size(); begin += batch) {
-    if (interrupted()) return info_of(ErrorCode::kCancelled).exit_status;
     const std::size_t end = std::min(begin + batch, files.size());
     std::vector<Input> inputs;
     for (std::size_t k = begin; k < end; ++k) inputs.push_back(read_input(files[k]));
-    std::vector<Outcome> outcomes = run_some(model, inputs, options);
+    std::vector<Outcome> outcomes;
+    if (!interrupted()) outcomes = run_some(model, inputs, options);
     progress.clear();
+    if (interrupted()) return info_of(ErrorCode::kCancelled).exit_status;
     for (std::size_t k = 0; k < outcomes.size(); ++k) {
       if (const Error* error = std::get_if<Error>(&outcomes[k])) {
         report(inputs[k].name(), *error, options.json);
@@ -124,7 +147,7 @@ int run(const Options& options) {
         print(inputs[k].name(), std::get<Answer>(outcomes[k]), options.json);
       }
     }
-    std::cout.flush();
+    flush_output();
     if (files.size() > batch) progress.update(static_cast<double>(end) / static_cast<double>(files.size()));
   }
   return status;
@@ -139,10 +162,10 @@ void add_run(CLI::App& app, int& status) {
   command->add_option("inputs", options->inputs, "Files, folders, patterns, or - for standard input")->required()->type_name("INPUT");
   command->add_option("--top", options->top_k, "Classes to name")->type_name("K")->capture_default_str();
   command->add_option("--output", options->output, "Task tensor: write the outputs to FILE.npy, .safetensors or .json")->type_name("FILE");
-  command->add_option("--image-size", options->image_size, "Task tensor: take pictures, resized to WIDTHxHEIGHT, as [1, C, H, W] in 0..1")->type_name("WxH");
-  command->add_flag("--grey", options->grey, "With --image-size: one channel of luminance");
-  command->add_option("--mean", options->mean, "With --image-size: subtracted, one number or one a channel")->delimiter(',')->type_name("X,..");
-  command->add_option("--std", options->deviation, "With --image-size: divided by")->delimiter(',')->type_name("X,..");
+  CLI::Option* size = command->add_option("--image-size", options->image_size, "Task tensor: take pictures, resized to WIDTHxHEIGHT, as [1, C, H, W] in 0..1")->type_name("WxH");
+  command->add_flag("--grey", options->grey, "With --image-size: one channel of luminance")->needs(size);
+  command->add_option("--mean", options->mean, "With --image-size: subtracted, one number or one a channel")->needs(size)->delimiter(',')->type_name("X,..");
+  command->add_option("--std", options->deviation, "With --image-size: divided by")->needs(size)->delimiter(',')->type_name("X,..");
   command->footer(
       "A bad input is reported and the others go on; the exit status is then the first error's.\n\n"
       "Examples:\n  portfire run models/digits-cnn seven.png\n  portfire run --json models/digits-cnn pictures/ > answers.jsonl\n"

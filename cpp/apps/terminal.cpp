@@ -4,12 +4,16 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <iostream>
+
+#include <portfire/error.h>
 
 namespace portfire::apps {
 namespace {
 
 bool colours() {
-  static const bool on = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  const char* no_color = std::getenv("NO_COLOR");  // no-color.org: present and not empty
+  static const bool on = ::isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
   return on;
 }
 
@@ -26,6 +30,10 @@ std::string bold(std::string_view text) { return painted("\033[1m", text); }
 std::string green(std::string_view text) { return painted("\033[32m", text); }
 std::string red(std::string_view text) { return painted("\033[31m", text); }
 std::string dim(std::string_view text) { return painted("\033[2m", text); }
+
+void flush_output() {
+  if (!std::cout.flush()) throw Error(ErrorCode::kIo, "standard output cannot be written");
+}
 
 std::string microseconds(double value) {
   char text[32];
@@ -59,7 +67,8 @@ void Progress::clear() {
 void catch_interrupt() {
   struct sigaction action {};
   action.sa_handler = [](int) { stop = 1; };
-  action.sa_flags = SA_RESETHAND;
+  // Restarted, so that a line half written to a slow reader is not lost; the second interrupt kills.
+  action.sa_flags = SA_RESETHAND | SA_RESTART;
   ::sigaction(SIGINT, &action, nullptr);
 }
 

@@ -12,6 +12,9 @@ std::string green(std::string_view text);
 std::string red(std::string_view text);
 std::string dim(std::string_view text);
 
+/// Throws kIo where standard output took not all that was printed.
+void flush_output();
+
 /// "1.25 ms", "7.3 µs"
 std::string microseconds(double value);
 

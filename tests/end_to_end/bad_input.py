@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hostile
 import numpy as np
 import torch
 from PIL import Image
-
-from . import hostile
-from .models import DigitsWorld
+from small_models import DigitsWorld
 
 Files = dict[str, bytes]  # below extra/, by name
 _MANIFEST = "portfire/manifest.json"
@@ -54,7 +53,9 @@ class Case:
     make: Callable[[Places], tuple[Path, Path]]  # the model and the input
 
 
-def repack(source: Path, target: Path, *, edit: Callable[[Files], Files | None], perturb: float = 0.0) -> Path:
+def repack(
+    source: Path, target: Path, *, edit: Callable[[Files], Files | None], perturb: float = 0.0
+) -> Path:
     """A copy of a package with other files below extra/, and `perturb` added to its parameters."""
     with zipfile.ZipFile(source) as archive:
         prefix = archive.namelist()[0].split("/")[0] + "/extra/"
@@ -96,7 +97,9 @@ def _manifest(edit: Callable[[dict[str, Any]], object], code: str, says: str) ->
 
 def _repacked(edit: Callable[[Files], Files | None], code: str, says: str, perturb: float = 0.0) -> Case:
     def make(places: Places) -> tuple[Path, Path]:
-        return repack(places.digits.package, places.folder / "model.pt", edit=edit, perturb=perturb), places.picture
+        return repack(
+            places.digits.package, places.folder / "model.pt", edit=edit, perturb=perturb
+        ), places.picture
 
     return Case(code=code, says=says, make=make)
 
@@ -175,13 +178,17 @@ def _not_a_number() -> Any:
 
 CASES: Mapping[str, Case] = {
     "an empty file": _image("empty.png", lambda _: b"", "invalid-input", "empty"),
-    "a text named .png": _image("seven.png", lambda _: b"Once upon a time", "invalid-input", 'starts with "Onc'),
+    "a text named .png": _image(
+        "seven.png", lambda _: b"Once upon a time", "invalid-input", 'starts with "Onc'
+    ),
     "a truncated PNG": _image("cut.png", lambda png: png[:-20], "invalid-input", "cut.png"),
     "a truncated JPEG": _image("cut.jpg", _jpeg, "invalid-input", "cut.jpg"),
     "a PNG header of 60,000 x 60,000": _image("huge.png", _huge_png, "invalid-input", "60000 x 60000"),
     "a JPEG header of 60,000 x 60,000": _image("huge.jpg", _huge_jpeg, "invalid-input", "60000 x 60000"),
     "a missing input": Case(
-        code="not-found", says="no such file", make=lambda places: (places.digits.package, places.folder / "no.png")
+        code="not-found",
+        says="no such file",
+        make=lambda places: (places.digits.package, places.folder / "no.png"),
     ),
     "a wrong channel count": _array(np.zeros((1, 3, 8, 8), np.float32), "shape [1, 3, 8, 8]"),
     "a wrong rank": _array(np.zeros((8, 8), np.float32), "shape [8, 8]"),
@@ -193,7 +200,9 @@ CASES: Mapping[str, Case] = {
     "a folder without a version": Case(
         code="not-found", says="neither model.pt nor a version folder", make=_folder_without_a_version
     ),
-    "a version folder without a package": Case(code="not-found", says="11 is the highest", make=_newest_is_empty),
+    "a version folder without a package": Case(
+        code="not-found", says="11 is the highest", make=_newest_is_empty
+    ),
     "an empty model": _model(lambda _: b"", "invalid-package", "empty file"),
     "a text as the model": _model(lambda _: b"Once upon a time", "invalid-package", "not a package"),
     "a truncated archive": _model(lambda whole: whole[: len(whole) // 2], "invalid-package", "cut short"),
@@ -207,7 +216,9 @@ CASES: Mapping[str, Case] = {
         lambda m: m.update(format_version=m["format_version"] + 1), "version-mismatch", "format_version"
     ),
     "an asset with another hash": _repacked(_flip_golden, "invalid-package", "sha256"),
-    "parameters that the golden samples deny": _repacked(lambda _: None, "verification-failed", "golden", perturb=0.1),
+    "parameters that the golden samples deny": _repacked(
+        lambda _: None, "verification-failed", "golden", perturb=0.1
+    ),
     "code that runs while it is loaded": _hostile("writes at load", "__setstate__"),
     "aten::save": _hostile("writes", "aten::save"),
     "aten::from_file": _hostile("reads", "aten::from_file"),
@@ -225,5 +236,3 @@ def assert_one_clean_line(message: str) -> None:
     assert message and "\n" not in message and len(message) < 400, message
     for noise in ("Traceback", "c10::", "at::", "jit::", "std::", "Exception raised", "frame #", "0x"):
         assert noise not in message, message
-
-

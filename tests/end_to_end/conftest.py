@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from .faces import CppLibrary, Program
-from .models import DigitsWorld, MeanAndShape, Scale, make_digits, make_scale
+from faces import CppLibrary, Program
+from small_models import DigitsWorld, MeanAndShape, Scale, make_digits, make_scale
 
 _ROOT = Path(__file__).parents[2]
 
@@ -29,7 +28,9 @@ def program() -> Program:
 @pytest.fixture(scope="session")
 def cpp() -> CppLibrary:
     named = os.environ.get("PORTFIRE_FACES", "")
-    return CppLibrary(path=_built(Path(named) if named else _ROOT / "build/dev/bin/portfire_faces", "portfire_faces"))
+    return CppLibrary(
+        path=_built(Path(named) if named else _ROOT / "build/dev/bin/portfire_faces", "portfire_faces")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,11 @@ class Program:
     path: Path
 
     def __call__(
-        self, *arguments: object, stdin: bytes = b"", cwd: Path | None = None, env: dict[str, str] | None = None
+        self,
+        *arguments: object,
+        stdin: bytes = b"",
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
     ) -> Finished:
         done = subprocess.run(
             self.command(*arguments),
@@ -102,7 +106,12 @@ class CppLibrary:
 
     def _lines(self, questions: Sequence[str]) -> list[str]:
         done = subprocess.run(
-            [self.path], input="\n".join(questions) + "\n", capture_output=True, text=True, timeout=120, check=True
+            [self.path],
+            input="\n".join(questions) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
         )
         assert done.stderr == "", done.stderr
         return done.stdout.split("\n")[:-1]

@@ -74,9 +74,11 @@ def png(grey: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def train(model: nn.Module, images: Tensor, targets: Tensor, *, steps: int) -> None:
+def train(
+    model: nn.Module, images: Tensor, targets: Tensor, *, steps: int, learning_rate: float = 0.02
+) -> None:
     """Full-batch Adam on float32 [N, 1, H, W]."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     model.train()
     for _ in range(steps):
         optimizer.zero_grad()
@@ -92,7 +94,9 @@ def make_digits(folder: Path) -> DigitsWorld:
     rest, held_out = train_test_split(range(len(grey)), test_size=360, random_state=0, stratify=bunch.target)
     torch.manual_seed(0)
     model = Digits()
-    samples = torch.stack([model.preprocess(torch.from_numpy(grey[k])[..., None].expand(-1, -1, 3)) for k in rest])
+    samples = torch.stack(
+        [model.preprocess(torch.from_numpy(grey[k])[..., None].expand(-1, -1, 3)) for k in rest]
+    )
     train(model, samples, torch.from_numpy(bunch.target[rest]), steps=60)
 
     pictures = folder / "pictures"
