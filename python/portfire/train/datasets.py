@@ -107,7 +107,7 @@ _TABLE = (
     ),
     DataSet(
         name="flowers",
-        title="TensorFlow's flower photographs, 3,670 JPEG in five classes",
+        title="TensorFlow's flower photographs, JPEG in five classes (3,670 in the whole set)",
         licence="CC BY 2.0, per photograph",
         source="https://www.tensorflow.org/datasets/catalog/tf_flowers",
         folder="flowers",
