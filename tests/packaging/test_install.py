@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from .conftest import ROOT, Sample, run
+from installed import ROOT, Sample, run
 
 pytestmark = pytest.mark.packaging
 

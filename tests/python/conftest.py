@@ -7,22 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from brightness import Brightness, picture
 from torch import Tensor, nn
 
 import portfire
-
-
-class Brightness(nn.Module):
-    """Tells dark pictures from light ones, by their mean."""
-
-    def preprocess(self, image: Tensor) -> Tensor:
-        return image.to(torch.float32).mean().reshape(1) / 255
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([0.5 - x, x - 0.5], dim=1) * 8
-
-    def postprocess(self, logits: Tensor) -> Tensor:
-        return torch.softmax(logits, 0)
 
 
 class Identity(nn.Module):
@@ -33,11 +21,6 @@ class Identity(nn.Module):
 class SumAndDifference(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         return a + b, a - b
-
-
-def picture(value: int) -> np.ndarray:
-    """uint8 [8, 6, 3], one grey."""
-    return np.full((8, 6, 3), value, np.uint8)
 
 
 @pytest.fixture(scope="session")

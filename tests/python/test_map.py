@@ -7,7 +7,7 @@ from itertools import count, islice
 
 import numpy as np
 import pytest
-from conftest import picture
+from brightness import picture
 
 import portfire
 

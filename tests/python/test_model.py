@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import picture
+from brightness import picture
 from PIL import Image
 
 import portfire
@@ -109,7 +109,7 @@ def test_a_notebook_shows_the_labels_when_the_picture_is_gone(brightness: portfi
 
 
 def test_labels_are_escaped_in_a_notebook(tmp_path: Path) -> None:
-    from conftest import Brightness
+    from brightness import Brightness
 
     path = tmp_path / "model.pt"
     portfire.package(Brightness(), path, name="b", golden=[picture(1)], licence="MIT", labels=("<b>", "&"))
