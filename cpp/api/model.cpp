@@ -6,6 +6,7 @@
 
 #include <portfire/codecs.h>
 
+#include "api/signature.h"
 #include "archive/package.h"
 #include "core/text.h"
 #include "engine/torchscript/torchscript.h"
@@ -63,21 +64,6 @@ ModelInfo describe(const Package& package, torchscript::ProgramInfo program) {
   return info;
 }
 
-/// The manifest's names where there is one, else the program's own.
-std::vector<std::string> forward_inputs(const ModelInfo& info) {
-  std::vector<std::string> names;
-  const MethodSpec* spec = info.manifest ? info.manifest->method("forward") : nullptr;
-  if (spec != nullptr) {
-    for (const TensorSpec& input : spec->inputs) names.push_back(input.name);
-    return names;
-  }
-  for (const MethodInfo& method : info.methods) {
-    if (method.name != "forward") continue;
-    for (const ArgumentInfo& argument : method.arguments) names.push_back(argument.name);
-  }
-  return names;
-}
-
 void require_methods(const Package& package, const Engine& engine) {
   if (!package.manifest) return;
   for (const MethodSpec& method : package.manifest->methods) {
@@ -94,19 +80,23 @@ struct Model::Impl {
   std::atomic<int> shares{1};
   ModelInfo info;
   std::unique_ptr<Task> task;
+  std::unique_ptr<Task> golden_task;  // without the caller's tighter limits
   std::unique_ptr<Engine> engine;
   std::vector<GoldenBytes> golden;
-  std::optional<Pipeline> pipeline;  // refers to the three above
+  std::optional<Pipeline> pipeline;         // these refer to
+  std::optional<Pipeline> golden_pipeline;  // the ones above
 
   std::vector<StageResult> replay() const {
     if (!info.manifest) return {};
-    return replay_golden(*info.manifest, golden, *pipeline);
+    return replay_golden(*info.manifest, golden, *golden_pipeline);
   }
 
   void use(torchscript::LoadedEngine loaded) {
     engine = std::move(loaded.engine);
     const Manifest* manifest = info.manifest ? &*info.manifest : nullptr;
-    pipeline.emplace(*engine, *task, manifest, forward_inputs(info), manifest != nullptr ? manifest->name : info.path);
+    const std::string& name = manifest != nullptr ? manifest->name : info.path;
+    pipeline.emplace(*engine, *task, manifest, forward_inputs(info), name);
+    golden_pipeline.emplace(*engine, *golden_task, manifest, forward_inputs(info), name);
   }
 
   VerifyReport report() const { return {info.engine, info.device, info.optimization, replay()}; }
@@ -117,6 +107,7 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
   const Package package = open_package(path);
   auto impl = std::make_unique<Impl>();
   impl->task = make_task(package.manifest, options.max_pixels);
+  impl->golden_task = make_task(package.manifest, 0);
   impl->golden = read_golden(package);
   torchscript::EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
                                     .threads = options.threads > 0 ? options.threads : cpu_budget(),
