@@ -185,7 +185,7 @@ def fit(
     torch.set_num_threads(loop.threads or cpu_budget())
     last, best = run_dir / "last.ckpt", run_dir / "best.ckpt"
     if is_main():
-        _open_run(run_dir, config, resume)
+        _open_run(run_dir, config, loop.epochs, resume)
     curve = Curve()
     data = _Data(train, validation, loop, module.seed, curve)
     callbacks: list[Callback] = [curve, Bar(title), _keep(run_dir, "last", None)]
@@ -229,7 +229,7 @@ def fit(
     return Fitted(curve=tuple(curve.epochs), kept="best" if loop.patience else "last")
 
 
-def _open_run(run_dir: Path, config: Mapping[str, Any], resume: bool) -> None:
+def _open_run(run_dir: Path, config: Mapping[str, Any], epochs: int, resume: bool) -> None:
     last, stored = run_dir / "last.ckpt", run_dir / "config.json"
     if resume:
         if not (last.is_file() and stored.is_file()):
@@ -241,6 +241,11 @@ def _open_run(run_dir: Path, config: Mapping[str, Any], resume: bool) -> None:
             raise InvalidArgumentError(
                 f"{run_dir}: was run with another {', '.join(changed)}; "
                 "set the same, or start anew without --resume"
+            )
+        done = torch.load(last, map_location="cpu", weights_only=True)["epoch"] + 1
+        if done > epochs:
+            raise InvalidArgumentError(
+                f"{run_dir}: has {done} epochs already, more than train.epochs={epochs}; set at least {done}"
             )
     else:
         run_dir.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,20 @@ def test_resuming_another_configuration_is_refused(tmp_path: Path) -> None:
         run(override(quick(), ["model.width=17"]), tmp_path, resume=True)
 
 
+def test_resuming_to_fewer_epochs_is_refused(tmp_path: Path) -> None:
+    run(override(quick(), ["train.epochs=2"]), tmp_path)
+    with pytest.raises(portfire.InvalidArgumentError, match="2 epochs already"):
+        run(override(quick(), ["train.epochs=1"]), tmp_path, resume=True)
+
+
+def test_resuming_a_complete_run_packages_it_again(tmp_path: Path) -> None:
+    first = run(quick(), tmp_path)
+    first.package.unlink()
+    again = run(quick(), tmp_path, resume=True)
+    assert again.package.is_file()
+    assert (again.metrics, again.curve) == (first.metrics, first.curve)
+
+
 def test_patience_stops_early_and_keeps_the_best(tmp_path: Path) -> None:
     config = override(quick(), ["train.epochs=50", "train.patience=2", "train.learning_rate=0.05"])
     result = run(config, tmp_path)
@@ -178,6 +194,30 @@ def test_a_folder_of_pictures_is_learnt(tmp_path: Path) -> None:
     assert str(tmp_path) not in (result.card.parent / "config.json").read_text(encoding="utf-8")
     answer = portfire.load(result.package).run(tmp_path / "photos" / "light" / "0.png")
     assert answer.label == "light"  # type: ignore[union-attr]
+
+
+@pytest.mark.slow
+def test_an_interrupt_is_one_line_and_leaves_a_run_to_go_on_with(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "portfire.train", "image-classification", "--preset", "digits-cnn"]
+    process = subprocess.Popen(
+        [*command, "--set", "train.epochs=500"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "runs/digits-cnn/last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.startswith("portfire-train: stopped in epoch ")
+    assert error.count("\n") == 1
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.slow
