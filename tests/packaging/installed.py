@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ def run(command: Sequence[object], **more: object) -> str:
     """Runs a command without this tree's Python on its path; on failure its whole output is the message."""
     environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "LD_LIBRARY_PATH"}}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    if shutil.which("ccache"):
+        environment["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
     done = subprocess.run(  # type: ignore[call-overload]
         [str(part) for part in command], capture_output=True, text=True, env=environment, check=False, **more
     )
