@@ -72,10 +72,12 @@ class Bar(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if self._bar is not None:
-            shown = {
-                key: f"{float(value):.3f}" for key, value in trainer.callback_metrics.items() if "_" in key
-            }
-            self._bar.set_postfix({"epoch": f"{trainer.current_epoch + 1}/{trainer.max_epochs}", **shown})
+            metrics = trainer.callback_metrics
+            shown = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
+            for name in ("train_loss", "validation_accuracy"):
+                if name in metrics:
+                    shown.append(f"{name.replace('_', ' ')} {float(metrics[name]):.3f}")
+            self._bar.set_postfix_str(", ".join(shown))
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         if self._bar is not None:
