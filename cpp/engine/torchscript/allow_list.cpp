@@ -44,7 +44,8 @@ constexpr std::string_view kInternal[] = {
     "aten::_pack_padded_sequence", "aten::_pad_packed_sequence", "aten::_set_item", "aten::_shape_as_tensor",
     "aten::_size_if_not_equal", "aten::_softmax", "aten::_tensor_to_list", "aten::_transformer_encoder_layer_fwd",
     "aten::_trilinear", "aten::_unique2", "aten::_unwrap_optional", "aten::_upsample_bicubic2d_aa",
-    "aten::_upsample_bilinear2d_aa", "aten::_weight_norm"};
+    "aten::_upsample_bilinear2d_aa", "aten::_upsample_lanczos2d_aa", "aten::_upsample_nearest_exact1d",
+    "aten::_upsample_nearest_exact2d", "aten::_upsample_nearest_exact3d", "aten::_weight_norm"};
 
 constexpr std::int64_t kMostNodes = 5'000'000;  // after inlining; a chain of doubling calls is exponential
 
@@ -92,7 +93,6 @@ class Walker {
     to.operators.insert(from.operators.begin(), from.operators.end());
     to.constants += from.constants;
     to.constant_bytes += from.constant_bytes;
-    to.stateful |= from.stateful;
     to.nodes += from.nodes;
   }
 
@@ -120,23 +120,11 @@ class Walker {
     const std::string op = node.kind().toQualString();
     if (!is_allowed(op) && !contains(allowed_, op)) refuse(op, place(&node));
     to.operators.insert(op);
-    to.stateful |= writes_to_module(node);
     count_constant(node, to);
     for (const Block* inner : node.blocks()) block(*inner, to);
     for (const c10::Symbol attribute : node.attributeNames()) {
       if (node.kindOf(attribute) == torch::jit::AttributeKind::g) block(*node.g(attribute)->block(), to);
     }
-  }
-
-  static bool writes_to_module(const Node& node) {
-    if (node.kind() == c10::prim::SetAttr) return true;
-    const auto* schema = node.maybeSchema();
-    if (schema == nullptr) return false;
-    for (std::size_t k = 0; k < schema->arguments().size() && k < node.inputs().size(); ++k) {
-      const auto* alias = schema->arguments()[k].alias_info();
-      if (alias != nullptr && alias->isWrite() && node.input(k)->node()->kind() == c10::prim::GetAttr) return true;
-    }
-    return false;
   }
 
   static void count_constant(const Node& node, Contents& to) {

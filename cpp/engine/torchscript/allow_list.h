@@ -15,7 +15,6 @@ struct MethodContents {
   std::set<std::string> operators;
   std::int64_t constants = 0;       ///< elements of the tensors held in the graph itself (frozen models)
   std::int64_t constant_bytes = 0;
-  bool stateful = false;  ///< writes to the module's attributes
 };
 
 /// True when an operator may run unasked: docs/package-format.md, "Operators".

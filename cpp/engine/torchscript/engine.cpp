@@ -16,8 +16,11 @@
 
 #include "core/text.h"
 #include "engine/torchscript/allow_list.h"
+#include "engine/torchscript/arguments.h"
 #include "engine/torchscript/convert.h"
 #include "engine/torchscript/describe.h"
+#include "engine/torchscript/effects.h"
+#include "engine/torchscript/image_tensor.h"
 #include "engine/torchscript/read.h"
 #include "engine/torchscript/torchscript.h"
 #include "engine/torchscript/translate.h"
@@ -48,24 +51,27 @@ class CallScope {
 
 class TorchScriptEngine final : public Engine {
  public:
-  TorchScriptEngine(torch::jit::Module module, const EngineOptions& options, bool stateful, std::string path)
+  TorchScriptEngine(torch::jit::Module module, const EngineOptions& options, std::string path)
       : module_(std::move(module)),
         self_(module_._ivalue()),
         device_(options.device),
         threads_(options.threads),
-        stateful_(stateful),
         path_(std::move(path)) {
-    for (const torch::jit::Method& method : module_.get_methods()) methods_[method.name()] = &method.function();
+    for (const torch::jit::Method& method : module_.get_methods()) {
+      const Effects effects = effects_of(method.function());
+      methods_[method.name()] = {&method.function(), effects.writes_inputs};
+      stateful_ |= effects.writes_module;
+    }
     const auto forward = methods_.find("forward");
-    forward_ = forward == methods_.end() ? nullptr : forward->second;
+    if (forward != methods_.end()) forward_ = forward->second;
   }
 
   std::vector<NamedTensor> call(const std::string& method, std::span<const Tensor> inputs) const override {
     const auto found = methods_.find(method);
-    torch::jit::Function* function = found == methods_.end() ? nullptr : found->second;
+    const Program program = found == methods_.end() ? Program{} : found->second;
     return translated(ErrorCode::kInvalidInput, context(method), [&] {
       const CallScope scope(threads_);
-      return flatten(execute(function, method, inputs));
+      return flatten(execute(program, method, inputs));
     });
   }
 
@@ -101,55 +107,47 @@ class TorchScriptEngine final : public Engine {
   Tensor image_tensor(const Tensor& image, const ImageTensorOptions& options) const override {
     return translated(ErrorCode::kInvalidArgument, context_, [&] {
       const CallScope scope(threads_);
-      at::Tensor x = to_torch(image).permute({2, 0, 1}).to(at::kFloat).unsqueeze(0);
-      if (options.height > 0 && options.width > 0) {
-        x = at::_upsample_bilinear2d_aa(x, {options.height, options.width}, false);
-      }
-      if (options.channels == 1) {
-        x = (x * at::tensor({0.299F, 0.587F, 0.114F}).view({1, 3, 1, 1})).sum(1, true);
-      }
-      const auto per_channel = [](const std::vector<double>& values) {
-        return at::tensor(at::ArrayRef<double>(values), at::kFloat).view({1, -1, 1, 1});
-      };
-      x = x * options.scale;
-      if (!options.mean.empty()) x = x - per_channel(options.mean);
-      if (!options.deviation.empty()) x = x / per_channel(options.deviation);
-      return from_torch(x.contiguous());
+      return from_torch(torchscript::image_tensor(to_torch(image), options));
     });
   }
 
   bool has_method(const std::string& method) const override { return methods_.contains(method); }
 
  private:
+  /// A method ready to be called.
+  struct Program {
+    torch::jit::Function* function = nullptr;
+    bool writes_inputs = false;
+  };
+
   std::string context(const std::string& method) const { return cat(path_, ": ", method); }
 
-  c10::IValue execute(torch::jit::Function* function, const std::string& method, std::span<const Tensor> inputs) const {
-    if (function == nullptr) throw Error(ErrorCode::kUnsupported, cat(path_, ": it has no method ", method));
-    const auto& arguments = function->getSchema().arguments();
+  c10::IValue execute(const Program& program, const std::string& method, std::span<const Tensor> inputs) const {
+    if (program.function == nullptr) throw Error(ErrorCode::kUnsupported, cat(path_, ": it has no method ", method));
+    const auto& arguments = program.function->getSchema().arguments();
+    if (inputs.size() >= arguments.size()) wrong_count(arguments, method, inputs.size());
     torch::jit::Stack stack;
     stack.reserve(arguments.size() + 1);
     stack.emplace_back(self_);
-    for (std::size_t k = 0; k < inputs.size(); ++k) stack.push_back(argument(arguments, k, inputs[k]));
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      stack.push_back(argument(arguments[k + 1], inputs[k], method, program.writes_inputs));
+    }
     if (stack.size() < arguments.size()) fill_defaults(arguments, stack, method);
-    if (stack.size() > arguments.size()) wrong_count(arguments, method, inputs.size());
     std::unique_lock<std::mutex> lock(state_, std::defer_lock);
     if (stateful_) lock.lock();
-    function->run(stack);
-    return std::move(stack.back());
+    program.function->run(stack);
+    // An attribute may come out, which the next call may write to.
+    return stateful_ ? stack.back().deepcopy() : std::move(stack.back());
   }
 
-  c10::IValue argument(const std::vector<c10::Argument>& arguments, std::size_t k, const Tensor& input) const {
-    at::Tensor tensor = to_torch(input);
-    if (k + 1 < arguments.size() && input.rank() == 0) {  // a number given as a tensor without axes
-      switch (arguments[k + 1].type()->kind()) {
-        case c10::TypeKind::IntType: return tensor.item().toLong();
-        case c10::TypeKind::FloatType: return tensor.item().toDouble();
-        case c10::TypeKind::BoolType: return tensor.item().toBool();
-        default: break;
-      }
+  c10::IValue argument(const c10::Argument& argument, const Tensor& input, const std::string& method, bool copied) const {
+    if (argument.type()->kind() != c10::TypeKind::TensorType) {
+      const c10::IValue value = argument_of(argument, input, context(method));
+      if (!value.isTensor()) return value;
     }
-    if (input.device() != device_) tensor = tensor.to(torch_device(device_));
-    return tensor;
+    at::Tensor tensor = to_torch(input);
+    if (input.device() != device_) return tensor.to(torch_device(device_));
+    return copied ? tensor.clone() : tensor;
   }
 
   void fill_defaults(const std::vector<c10::Argument>& arguments, torch::jit::Stack& stack, const std::string& method) const {
@@ -168,11 +166,11 @@ class TorchScriptEngine final : public Engine {
 
   torch::jit::Module module_;
   c10::IValue self_;
-  std::map<std::string, torch::jit::Function*> methods_;
-  torch::jit::Function* forward_ = nullptr;
+  std::map<std::string, Program> methods_;
+  Program forward_;
   Device device_;
   int threads_;
-  bool stateful_;  // its graph writes to its own attributes: one call at a time
+  bool stateful_ = false;  // a method writes to the module's attributes: one call at a time
   mutable std::mutex state_;
   std::string path_;
   std::string context_ = path_ + ": forward";
@@ -196,7 +194,6 @@ LoadedEngine load(const Archive& archive, const EngineOptions& options) {
   const std::vector<MethodContents> contents = check_operators(module, options.allow_ops, archive.path());
   LoadedEngine loaded;
   loaded.program = describe_module(module, contents);
-  const bool stateful = std::any_of(contents.begin(), contents.end(), [](const auto& c) { return c.stateful; });
   return translated(ErrorCode::kInvalidPackage, archive.path(), [&] {
     if (options.device.kind != Device::Kind::kCpu) module.to(torch_device(options.device));
     if (options.optimization != Optimization::kNone) {
@@ -205,14 +202,15 @@ LoadedEngine load(const Archive& archive, const EngineOptions& options) {
         if (method.name() != "forward") others.push_back(method.name());
       }
       try {
-        const bool full = options.optimization == Optimization::kFull;
-        module = full ? torch::jit::optimize_for_inference(module, others) : torch::jit::freeze(module, others);
+        // Frozen first: `optimize_for_inference` would freeze too, but keep nothing besides `forward`.
+        module = torch::jit::freeze(module, others);
+        if (options.optimization == Optimization::kFull) module = torch::jit::optimize_for_inference(module, others);
         loaded.applied = options.optimization;
       } catch (const std::exception& error) {
         loaded.reason = essence(error.what());
       }
     }
-    loaded.engine = std::make_unique<TorchScriptEngine>(std::move(module), options, stateful, archive.path());
+    loaded.engine = std::make_unique<TorchScriptEngine>(std::move(module), options, archive.path());
     return std::move(loaded);
   });
 }

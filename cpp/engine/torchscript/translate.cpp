@@ -39,12 +39,15 @@ std::string essence(const std::string& message) {
   if (lines.empty()) return "LibTorch gave no reason";
   // An error inside a graph ends with "RuntimeError: …" after the TorchScript traceback; any other
   // begins with what was wrong and goes on with where.
+  std::string chosen = lines.front();
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
     const auto colon = line->find("Error: ");
-    if (colon != std::string::npos && line->find(' ') > colon) return line->substr(colon + 7);
+    if (colon == std::string::npos || line->find(' ') <= colon) continue;
+    chosen = line->substr(colon + 7);
+    break;
   }
   constexpr std::size_t kLongest = 300;
-  return lines.front().size() > kLongest ? lines.front().substr(0, kLongest) + "…" : lines.front();
+  return chosen.size() > kLongest ? chosen.substr(0, kLongest) + "…" : chosen;
 }
 
 void rethrow(ErrorCode code, const std::string& context) {
