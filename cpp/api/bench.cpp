@@ -10,8 +10,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/signature.h"
 #include "core/text.h"
 #include "engine/torchscript/plain.h"
+#include "tasks/check.h"
 
 namespace portfire {
 namespace {
@@ -63,14 +65,13 @@ Tensor made_up(const TensorSpec& spec, std::int64_t batch, std::mt19937& random)
 }
 
 std::vector<Tensor> inputs_for(const Model& model, const BenchOptions& options) {
-  std::vector<Tensor> inputs;
-  for (const NamedTensor& input : options.inputs) inputs.push_back(input.tensor);
-  if (!inputs.empty()) return inputs;
+  if (!options.inputs.empty()) return in_order(forward_inputs(model.info()), options.inputs, model.info().path);
   const auto& manifest = model.info().manifest;
   const MethodSpec* forward = manifest ? manifest->method("forward") : nullptr;
   if (forward == nullptr) {
     throw Error(ErrorCode::kInvalidArgument, cat(model.info().path, ": no manifest says what forward takes; give --shape or --input"));
   }
+  std::vector<Tensor> inputs;
   std::mt19937 random(0);
   for (const TensorSpec& spec : forward->inputs) inputs.push_back(made_up(spec, options.batch, random));
   return inputs;

@@ -26,11 +26,11 @@ enum class Optimization : std::uint8_t {
 };
 
 struct LoadOptions {
-  Device device;
+  Device device{};
   std::string engine = "auto";  ///< "auto" or "torchscript"
   Optimization optimization = Optimization::kAuto;
   int threads = 0;                     ///< for one operator; 0 is `cpu_budget()`
-  std::vector<std::string> allow_ops;  ///< operators to allow beyond the list, by full name
+  std::vector<std::string> allow_ops{}; ///< operators to allow beyond the list, by full name
   std::int64_t max_pixels = 0;         ///< tighter than the manifest's limit; 0 keeps the manifest's
   bool check_golden = true;            ///< refuse to load where the golden samples do not hold; `verify` is for looking
 };
