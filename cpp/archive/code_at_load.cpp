@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,9 +17,30 @@ namespace {
   throw Error(ErrorCode::kUntrustedPackage, cat(archive.path(), ": refused: ", what));
 }
 
-void refuse_state_methods(const Archive& archive, const std::string& record) {
-  const std::vector<std::byte> bytes = archive.read(record);
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+// LibTorch's parser calls itself for every bracket and block, and runs over its stack where there are many.
+constexpr std::int64_t kDeepest = 200;
+
+void refuse_deep_nesting(const Archive& archive, const std::string& record, std::string_view text) {
+  std::int64_t line = 1;
+  std::int64_t brackets = 0;
+  std::int64_t indent = 0;
+  bool at_start = true;
+  for (const char c : text) {
+    if (c == '\n') {
+      ++line;
+      indent = 0;
+    }
+    at_start = c == '\n' || (at_start && (c == ' ' || c == '\t'));
+    if (at_start && c != '\n') ++indent;
+    if (c == '(' || c == '[' || c == '{') ++brackets;
+    if ((c == ')' || c == ']' || c == '}') && brackets > 0) --brackets;
+    if (brackets > kDeepest || indent > 2 * kDeepest) {
+      refuse(archive, cat(record, ":", line, ": more than ", kDeepest, " brackets or blocks within each other"));
+    }
+  }
+}
+
+void refuse_state_methods(const Archive& archive, const std::string& record, std::string_view text) {
   for (const std::string_view method : {"__setstate__", "__getstate__"}) {
     const std::size_t at = text.find(method);
     if (at == std::string_view::npos) continue;
@@ -38,7 +60,12 @@ void refuse_code_at_load(const Archive& archive) {
       refuse(archive, "model.json: the format of PyTorch 1.0, whose code cannot be checked; load it with PyTorch and "
                       "save it again");
     }
-    if (name.starts_with("code/")) refuse_state_methods(archive, entry.name);
+    if (name.starts_with("code/")) {
+      const std::vector<std::byte> bytes = archive.read(entry.name);
+      const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      refuse_state_methods(archive, entry.name, text);
+      if (name.ends_with(".py")) refuse_deep_nesting(archive, entry.name, text);
+    }
     if (!name.ends_with("pkl")) continue;
     if (exported) refuse(archive, cat(entry.name, ": a pickle in a torch.export archive, which needs none"));
     scan_pickle(archive, entry.name, archive.read(entry.name));

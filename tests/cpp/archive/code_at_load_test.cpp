@@ -42,6 +42,13 @@ TEST(CodeAtLoad, ReadsCompressedCode) {
   expect_refused(zip, "code/__torch__.py:201");
 }
 
+TEST(CodeAtLoad, RefusesCodeThatWouldOverrunTheParsersStack) {
+  const auto nested = [](std::size_t depth) { return "def f(x):\n  return " + std::string(depth, '(') + "x" + std::string(depth, ')') + "\n"; };
+  check(with_code("m/code/__torch__.py", nested(200) + nested(200)));
+  expect_refused(with_code("m/code/__torch__.py", nested(201)), "code/__torch__.py:2: more than 200 brackets or blocks within each other");
+  expect_refused(with_code("m/code/__torch__.py", "if a:\n" + std::string(402, ' ') + "pass\n"), "code/__torch__.py:2: more than 200");
+}
+
 TEST(CodeAtLoad, ScansEveryPickle) {
   const std::string bound = "\x80\x02" "c__torch__.torch.classes.quantized\nLinearPackedParamsBase\n.";
   for (const char* name : {"m/data.pkl", "m/constants.pkl", "m/sub/x.PKL", "m/code/x.py.debug_pkl"}) {
