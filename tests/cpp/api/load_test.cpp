@@ -91,6 +91,15 @@ TEST(Load, UsesTheOptimizationAskedFor) {
   EXPECT_EQ(Model::load(test::kTraced).info().optimization, "freeze");
 }
 
+TEST(Load, FallsBackToWhatTheGoldenSamplesAllowAndSaysWhy) {
+  const std::string cancelling = PORTFIRE_TEST_DATA "/models/cancelling";
+  EXPECT_THAT(Model::load(cancelling).info().optimization,
+              testing::MatchesRegex("none; freeze failed: golden sample 0: forward/[a-z]+: 2 of 2 values off by up to .*"));
+  EXPECT_THAT(Model::load(cancelling, {.optimization = Optimization::kFull}).info().optimization,
+              testing::MatchesRegex("none; full failed: golden sample 0: .*; freeze failed: golden sample 0: .*"));
+  EXPECT_TRUE(Model::load(cancelling).verify().passed());
+}
+
 /// brightness with another expected probability in its second golden sample.
 std::string with_wrong_golden(const test::Folder& folder) {
   const std::string name = "extra/portfire/golden/1/expected.safetensors";

@@ -4,6 +4,7 @@
 Most of the engine's tests compile their TorchScript themselves; here is what only Python can write.
 """
 
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,6 +139,32 @@ class Shapes(nn.Module):
         return torch.softmax(logits, 0)
 
 
+class Cancelling(nn.Module):
+    """Exact as written; with the norm folded into the weights, their rounding no longer cancels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(2, 2, 1)
+        self.norm = nn.BatchNorm2d(2)
+        with torch.no_grad():
+            self.convolution.weight.copy_(
+                torch.tensor([[8388607.0, -8388605.0], [-8388601.0, 8388602.0]]).reshape(2, 2, 1, 1)
+            )
+            self.convolution.bias.zero_()
+            self.norm.running_var.fill_(3)
+
+    @torch.jit.export
+    def preprocess(self, image: Tensor) -> Tensor:  # uint8 [H, W, 3] -> float32 [2, 1, 1]
+        return image[0, 0, :2].float().reshape(2, 1, 1)
+
+    def forward(self, sample: Tensor) -> Tensor:  # float32 [N, 2, 1, 1] -> float32 [N, 2]
+        return self.norm(self.convolution(sample)).flatten(1)
+
+    @torch.jit.export
+    def postprocess(self, logits: Tensor) -> Tensor:  # float32 [2] -> float32 [2]
+        return torch.softmax(logits, 0)
+
+
 class AddAndScale(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         return a + b, a * 2
@@ -145,6 +172,16 @@ class AddAndScale(nn.Module):
 
 def grey(value: int) -> bytes:
     return bytes(portfire.encode_png(np.full((4, 4, 3), value, np.uint8)))
+
+
+def strip_debug(path: Path) -> None:
+    """Rewrites the archive without the names of this machine's folders, which are all that debug_pkl adds."""
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            if not name.endswith(".debug_pkl"):
+                archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def main() -> None:
@@ -171,6 +208,14 @@ def main() -> None:
         max_batch=4,
     )
     package(
+        Cancelling(),
+        HERE / "cancelling" / "1" / "model.pt",
+        name="cancelling",
+        golden=[grey(1)],
+        labels=["two", "one"],
+        licence="Apache-2.0",
+    )
+    package(
         AddAndScale(),
         HERE / "add" / "1" / "model.pt",
         name="add",
@@ -178,6 +223,8 @@ def main() -> None:
         golden=[{"a": torch.tensor([[1.0, 2.0]]), "b": torch.tensor([[0.5, 0.25]])}],
         licence="Apache-2.0",
     )
+    for path in HERE.rglob("*.pt"):
+        strip_debug(path)
 
 
 if __name__ == "__main__":
