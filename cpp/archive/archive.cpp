@@ -41,6 +41,10 @@ void require_zip_magic(std::span<const std::byte> bytes, const std::string& name
   }
 }
 
+bool is_program(const ZipRecord& record) {
+  return record.name.ends_with("/data.pkl") || record.name.ends_with("/models/model.json");
+}
+
 /// The folder that every record lies in.
 std::string_view common_root(const std::vector<ZipRecord>& records, const std::string& name) {
   const std::string_view first = records.front().name;
@@ -50,6 +54,11 @@ std::string_view common_root(const std::vector<ZipRecord>& records, const std::s
       refuse(name, cat("the record name ", quoted(record.name), " ", problem));
     }
     if (record.name.size() <= root.size() || record.name[root.size()] != '/' || !record.name.starts_with(root)) {
+      if (!std::any_of(records.begin(), records.end(), is_program)) {
+        throw Error(ErrorCode::kInvalidPackage,
+                    cat(name, ": a zip, but not a model (it has neither data.pkl nor models/model.json); a TorchScript "
+                              "file is what torch.jit.save or portfire.package writes"));
+      }
       refuse(name, cat("the record ", quoted(record.name), " lies outside of the archive's folder ", quoted(root),
                        "; all records lie in one"));
     }

@@ -94,6 +94,11 @@ std::optional<Manifest> read_manifest(const Archive& archive) {
   return parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, archive.path() + ": manifest");
 }
 
+/// LibTorch does not look at the checksums, so a flipped bit in a weight would be another model.
+void check_sums(const Archive& archive) {
+  for (const ArchiveEntry& entry : archive.entries()) (void)archive.read(entry.name);
+}
+
 void check_files(const Archive& archive, const Manifest& manifest) {
   for (const PackagedFile& file : manifest.files) {
     const ArchiveEntry* entry = archive.find(cat(kFolder, file.path));
@@ -143,6 +148,7 @@ Package open_package(const std::string& path, const ArchiveLimits& limits) {
   Package package{.archive = Archive::open(resolve_package_path(path), limits), .manifest = std::nullopt};
   require_program(package.archive);
   refuse_code_at_load(package.archive);
+  check_sums(package.archive);
   package.manifest = read_manifest(package.archive);
   if (package.manifest) check_files(package.archive, *package.manifest);
   return package;

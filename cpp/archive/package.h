@@ -25,9 +25,9 @@ struct Package {
 /// in `<name>/`. Throws kNotFound, naming what was looked for.
 std::string resolve_package_path(const std::string& path);
 
-/// Opens (after `resolve_package_path`), checks the archive, refuses code at load, parses the manifest and
-/// holds every packaged file against its size and sha256; files that the manifest does not name are
-/// refused. Throws kNotFound, kIo, kInvalidPackage, kVersionMismatch, kUntrustedPackage.
+/// Opens (after `resolve_package_path`), checks the archive and every record's checksum, refuses code at
+/// load, parses the manifest and holds every packaged file against its size and sha256; files that the
+/// manifest does not name are refused. Throws kNotFound, kIo, kInvalidPackage, kVersionMismatch, kUntrustedPackage.
 Package open_package(const std::string& path, const ArchiveLimits& limits = {});
 
 }  // namespace portfire

@@ -71,10 +71,15 @@ TEST(Archive, RefusesNamesThatLeaveTheFolder) {
 }
 
 TEST(Archive, RefusesASecondFolder) {
-  expect_refused({.entries = {record("m/a", "x"), record("n/a", "x")}}, "\"n/a\" lies outside");
-  expect_refused({.entries = {record("m/a", "x"), record("m2/a", "x")}}, "\"m2/a\" lies outside");
-  expect_refused({.entries = {record("M/a", "x"), record("m/b", "x")}}, "\"m/b\" lies outside");
-  expect_refused({.entries = {record("a", "x")}}, "\"a\" lies outside");
+  expect_refused({.entries = {record("m/data.pkl", "x"), record("n/a", "x")}}, "\"n/a\" lies outside");
+  expect_refused({.entries = {record("m/data.pkl", "x"), record("m2/a", "x")}}, "\"m2/a\" lies outside");
+  expect_refused({.entries = {record("M/data.pkl", "x"), record("m/b", "x")}}, "\"m/b\" lies outside");
+  expect_refused({.entries = {record("a", "x"), record("a/data.pkl", "x")}}, "\"a\" lies outside");
+}
+
+TEST(Archive, AnOrdinaryZipIsNoModelRatherThanADeception) {
+  const RawZip zip{.entries = {record("letter.txt", "x"), record("photos/cat.jpg", "y")}};
+  expect_error([&] { (void)archive_of(zip); }, ErrorCode::kInvalidPackage, "a zip, but not a model");
 }
 
 TEST(Archive, RefusesDuplicates) {

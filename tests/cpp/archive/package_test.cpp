@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -183,6 +184,16 @@ TEST_F(BadPackage, RefusesFilesOfAnotherSizeMissingOrUnnamed) {
   expect_refused(linear_with({text}), "the manifest names \"labels.txt\", which is missing");
   expect_refused(linear_with({text, extra("labels.txt", "one"), extra("more.txt", "x")}),
                  "the file \"more.txt\" is not in the manifest");
+}
+
+TEST_F(OpenPackage, RefusesAFlippedBitInAWeight) {
+  std::vector<std::byte> bytes = read_file(kLinear);
+  const Archive archive = Archive::open(kLinear);
+  const std::vector<std::byte> weight = archive.read("data/0");
+  const auto found = std::search(bytes.begin(), bytes.end(), weight.begin(), weight.end());
+  ASSERT_NE(found, bytes.end());
+  *found ^= std::byte{1};
+  expect_error([&] { (void)open_package(put("flipped.pt", bytes)); }, kInvalid, "data/0");
 }
 
 }  // namespace
