@@ -48,6 +48,7 @@ constexpr std::string_view kInternal[] = {
     "aten::_upsample_nearest_exact2d", "aten::_upsample_nearest_exact3d", "aten::_weight_norm"};
 
 constexpr std::int64_t kMostNodes = 5'000'000;  // after inlining; a chain of doubling calls is exponential
+constexpr int kDeepest = 200;  // calls and blocks within each other; LibTorch's passes call themselves for each
 
 bool contains(const auto& list, std::string_view op) {
   return std::find(std::begin(list), std::end(list), op) != std::end(list);
@@ -97,7 +98,11 @@ class Walker {
   }
 
   void block(const Block& block_, Contents& to) {
+    if (++depth_ > kDeepest) {
+      throw Error(ErrorCode::kUntrustedPackage, cat(name_, ": more than ", kDeepest, " calls and blocks within each other"));
+    }
     for (const Node* node : block_.nodes()) visit(*node, to);
+    --depth_;
   }
 
   void visit(const Node& node, Contents& to) {
@@ -138,6 +143,7 @@ class Walker {
   const std::vector<std::string>& allowed_;
   std::string name_;
   std::map<const Function*, Contents> done_;
+  int depth_ = 0;
 };
 
 }  // namespace

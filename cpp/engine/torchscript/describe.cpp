@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/text.h"
-#include "engine/torchscript/read.h"
+#include "engine/torchscript/checked.h"
 
 namespace portfire::torchscript {
 namespace {
@@ -40,8 +40,8 @@ ProgramInfo describe_module(const torch::jit::Module& module, const std::vector<
 }
 
 ProgramInfo describe(const Archive& archive, const std::vector<std::string>& allow_ops) {
-  const torch::jit::Module module = read_module(archive);
-  return describe_module(module, check_operators(module, allow_ops, archive.path()));
+  const CheckedModule checked = read_checked(archive, allow_ops);
+  return describe_module(checked.module, checked.contents);
 }
 
 }  // namespace portfire::torchscript

@@ -15,13 +15,12 @@
 #include <portfire/error.h>
 
 #include "core/text.h"
-#include "engine/torchscript/allow_list.h"
 #include "engine/torchscript/arguments.h"
+#include "engine/torchscript/checked.h"
 #include "engine/torchscript/convert.h"
 #include "engine/torchscript/describe.h"
 #include "engine/torchscript/effects.h"
 #include "engine/torchscript/image_tensor.h"
-#include "engine/torchscript/read.h"
 #include "engine/torchscript/torchscript.h"
 #include "engine/torchscript/translate.h"
 
@@ -126,6 +125,7 @@ class TorchScriptEngine final : public Engine {
     if (program.function == nullptr) throw Error(ErrorCode::kUnsupported, cat(path_, ": it has no method ", method));
     const auto& arguments = program.function->getSchema().arguments();
     if (inputs.size() >= arguments.size()) wrong_count(arguments, method, inputs.size());
+    std::unique_lock<std::mutex> lock(state_, std::defer_lock);  // outlives the stack and its shares
     torch::jit::Stack stack;
     stack.reserve(arguments.size() + 1);
     stack.emplace_back(self_);
@@ -133,7 +133,6 @@ class TorchScriptEngine final : public Engine {
       stack.push_back(argument(arguments[k + 1], inputs[k], method, program.writes_inputs));
     }
     if (stack.size() < arguments.size()) fill_defaults(arguments, stack, method);
-    std::unique_lock<std::mutex> lock(state_, std::defer_lock);
     if (stateful_) lock.lock();
     program.function->run(stack);
     // An attribute may come out, which the next call may write to.
@@ -190,10 +189,10 @@ void require_device(Device device) {
 LoadedEngine load(const Archive& archive, const EngineOptions& options) {
   require_device(options.device);
   use_threads(options.threads);  // and no CallScope: freezing inlines only while the optimiser is on
-  torch::jit::Module module = read_module(archive);
-  const std::vector<MethodContents> contents = check_operators(module, options.allow_ops, archive.path());
+  CheckedModule checked = read_checked(archive, options.allow_ops);
   LoadedEngine loaded;
-  loaded.program = describe_module(module, contents);
+  loaded.program = describe_module(checked.module, checked.contents);
+  torch::jit::Module& module = checked.module;
   return translated(ErrorCode::kInvalidPackage, archive.path(), [&] {
     if (options.device.kind != Device::Kind::kCpu) module.to(torch_device(options.device));
     if (options.optimization != Optimization::kNone) {

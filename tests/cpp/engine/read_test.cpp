@@ -57,5 +57,41 @@ TEST(ReadModule, SaysThatARecordIsMissing) {
   }
 }
 
+// Each of these runs over an ordinary stack in LibTorch's reader.
+Archive with_expression(const std::string& expression) { return edited(kPlain, kCode, "torch.neg(x)", expression); }
+
+std::string times(int count, const std::string& text) {
+  std::string all;
+  for (int k = 0; k < count; ++k) all += text;
+  return all;
+}
+
+TEST(DeepCode, OfLongExpressionsIsRead) {
+  EXPECT_NO_THROW((void)torchscript::describe(with_expression(times(10'000, "-") + "x"), {}));
+  EXPECT_NO_THROW((void)torchscript::describe(with_expression("x" + times(10'000, "+x")), {}));
+  EXPECT_NO_THROW((void)torchscript::describe(edited(kPlain, kCode, "    return", times(300'000, "\n") + "    return"), {}));
+  expect_unreadable(with_expression("x" + times(30'000, ".y")), "");
+}
+
+TEST(DeepCode, OfBlocksIsRefused) {
+  const auto refuse = [](const Archive& archive) {
+    expect_error([&] { (void)torchscript::describe(archive, {}); }, ErrorCode::kUntrustedPackage,
+                 "model.pt: more than 200 calls and blocks within each other");
+  };
+  refuse(with_expression(times(300, "torch.neg(x) if bool(x) else ") + "x"));
+  const std::string body = "bool(x):\n      y = torch.neg(x)\n";
+  refuse(edited(kPlain, kCode, "    return torch.neg(x)",
+                "    if " + body + times(3'000, "    elif " + body) + "    else:\n      y = x\n    return y"));
+}
+
+TEST(DeepCode, OfCallsIsRefused) {
+  const std::string head = "(self: __torch__.Model,\n    x: Tensor) -> Tensor:\n    return ";
+  std::string methods = "self.f0(x)\n";
+  for (int k = 0; k < 10'000; ++k) methods += "  def f" + std::to_string(k) + head + "self.f" + std::to_string(k + 1) + "(x)\n";
+  methods += "  def f10000" + head + "x\n";
+  expect_error([&] { (void)torchscript::describe(edited(kPlain, kCode, "torch.neg(x)\n", methods), {}); }, ErrorCode::kUntrustedPackage,
+               "model.pt: more than 200 calls and blocks within each other");
+}
+
 }  // namespace
 }  // namespace portfire
