@@ -1,5 +1,6 @@
 #include <malloc.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include <nlohmann/json.hpp>
@@ -35,6 +36,14 @@ int report(portfire::ErrorCode code, const std::string& message, bool json) {
   }
   std::cerr << "portfire: " << message << '\n';
   return info.exit_status;
+}
+
+// Ends without LibTorch's static destructors, which take as long as loading a small model and free what the
+// system takes back anyway. All that was printed must have left our hands before.
+[[noreturn]] void leave(int status) {
+  std::cout.flush();
+  std::cerr.flush();
+  std::_Exit(status);
 }
 
 /// Runs the command that the arguments name. Throws what it throws, and kInvalidArgument on other arguments.
@@ -75,10 +84,10 @@ int main(int argc, char** argv) {
   try {
     parse(app, argc, argv);
     apps::flush_output();
-    return status;
   } catch (const Error& error) {
-    return report(error.code(), error.what(), json);
+    status = report(error.code(), error.what(), json);
   } catch (const std::exception& error) {
-    return report(ErrorCode::kInternal, error.what(), json);
+    status = report(ErrorCode::kInternal, error.what(), json);
   }
+  leave(status);
 }

@@ -3,9 +3,11 @@
 #include <ATen/TensorOperators.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/api/include/torch/cuda.h>
+#include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
 
 #include <algorithm>
 #include <map>
@@ -48,6 +50,22 @@ class CallScope {
   torch::jit::GraphOptimizerEnabledGuard no_profiling_{false};
 };
 
+/// What LibTorch's interpreter runs, compiled once: a call then takes no lock and asks no executor for a plan.
+torch::jit::Code code_of(torch::jit::Function& function) {
+  const torch::jit::GraphOptimizerEnabledGuard no_profiling{false};
+  torch::jit::Stack none;  // only a profiling executor looks at it
+  return torch::jit::toGraphFunction(function).get_executor().getPlanFor(none).code;
+}
+
+/// A method ready to be called.
+struct Program {
+  const c10::FunctionSchema* schema = nullptr;  ///< null: there is no such method
+  torch::jit::Code code;
+  bool writes_inputs = false;
+};
+
+const Program kNoProgram{};
+
 class TorchScriptEngine final : public Engine {
  public:
   TorchScriptEngine(torch::jit::Module module, const EngineOptions& options, std::string path)
@@ -58,7 +76,7 @@ class TorchScriptEngine final : public Engine {
         path_(std::move(path)) {
     for (const torch::jit::Method& method : module_.get_methods()) {
       const Effects effects = effects_of(method.function());
-      methods_[method.name()] = {&method.function(), effects.writes_inputs};
+      methods_[method.name()] = {&method.function().getSchema(), code_of(method.function()), effects.writes_inputs};
       stateful_ |= effects.writes_module;
     }
     const auto forward = methods_.find("forward");
@@ -67,7 +85,7 @@ class TorchScriptEngine final : public Engine {
 
   std::vector<NamedTensor> call(const std::string& method, std::span<const Tensor> inputs) const override {
     const auto found = methods_.find(method);
-    const Program program = found == methods_.end() ? Program{} : found->second;
+    const Program& program = found == methods_.end() ? kNoProgram : found->second;
     return translated(ErrorCode::kInvalidInput, context(method), [&] {
       const CallScope scope(threads_);
       return flatten(execute(program, method, inputs));
@@ -113,17 +131,11 @@ class TorchScriptEngine final : public Engine {
   bool has_method(const std::string& method) const override { return methods_.contains(method); }
 
  private:
-  /// A method ready to be called.
-  struct Program {
-    torch::jit::Function* function = nullptr;
-    bool writes_inputs = false;
-  };
-
   std::string context(const std::string& method) const { return cat(path_, ": ", method); }
 
   c10::IValue execute(const Program& program, const std::string& method, std::span<const Tensor> inputs) const {
-    if (program.function == nullptr) throw Error(ErrorCode::kUnsupported, cat(path_, ": it has no method ", method));
-    const auto& arguments = program.function->getSchema().arguments();
+    if (program.schema == nullptr) throw Error(ErrorCode::kUnsupported, cat(path_, ": it has no method ", method));
+    const auto& arguments = program.schema->arguments();
     if (inputs.size() >= arguments.size()) wrong_count(arguments, method, inputs.size());
     std::unique_lock<std::mutex> lock(state_, std::defer_lock);  // outlives the stack and its shares
     torch::jit::Stack stack;
@@ -134,7 +146,7 @@ class TorchScriptEngine final : public Engine {
     }
     if (stack.size() < arguments.size()) fill_defaults(arguments, stack, method);
     if (stateful_) lock.lock();
-    program.function->run(stack);
+    torch::jit::InterpreterState(program.code).run(stack);
     // An attribute may come out, which the next call may write to.
     return stateful_ ? stack.back().deepcopy() : std::move(stack.back());
   }
