@@ -73,6 +73,18 @@ def test_a_run_writes_package_card_and_pictures(tmp_path: Path) -> None:
     assert record["latency"]["forward_us"] > 0
 
 
+def test_a_run_that_comes_to_the_same_leaves_the_card_and_another_writes_its_own(tmp_path: Path) -> None:
+    card = run(quick(), tmp_path).card
+    files = [card, *(card.parent / name for name in ("config.json", "confusion.png", "learning-curve.png"))]
+    for file in files:
+        os.utime(file, (1, 1))
+    run(quick(), tmp_path)
+    assert [file.stat().st_mtime for file in files] == [1, 1, 1, 1]
+    run(quick(description="Another."), tmp_path)
+    assert all(file.stat().st_mtime > 1 for file in files)
+    assert "Another." in card.read_text(encoding="utf-8")
+
+
 def test_the_package_answers_as_the_run_measured(tmp_path: Path) -> None:
     config = quick()
     result = run(config, tmp_path)

@@ -44,14 +44,17 @@ def provenance(config: Config, pictures: PictureSet, command: str) -> dict[str, 
 
 
 def write_card(result: RunResult, config: Config, pictures: PictureSet, command: str) -> None:
-    """Writes the files beside `result.card`."""
+    """Writes the files beside `result.card`, unless they tell of the same run: training a committed preset
+    again where it comes to the same numbers changes nothing in a clone."""
     folder = result.card.parent
     folder.mkdir(parents=True, exist_ok=True)
+    outcome = {**provenance(config, pictures, command), "metrics": asdict(result.metrics)}
+    if result.card.exists() and _recorded(folder / "config.json", outcome):
+        return
     plot_curve(result.curve, folder / "learning-curve.png")
     plot_confusion(result.metrics, folder / "confusion.png")
     record = {
-        **provenance(config, pictures, command),
-        "metrics": asdict(result.metrics),
+        **outcome,
         "curve": [{"epoch": row.number, **row.metrics} for row in result.curve],
         "parameters": result.parameters,
         "package_bytes": result.package_bytes,
@@ -63,6 +66,14 @@ def write_card(result: RunResult, config: Config, pictures: PictureSet, command:
         json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     result.card.write_text(_markdown(result, config, pictures, command), encoding="utf-8")
+
+
+def _recorded(path: Path, outcome: dict[str, Any]) -> bool:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and json.loads(json.dumps(outcome)).items() <= record.items()
 
 
 def _versions() -> dict[str, str]:
