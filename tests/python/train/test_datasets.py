@@ -70,6 +70,8 @@ def archive(path: Path, name: str) -> None:
     with tarfile.open(path, "w:gz") as tar:
         entry = tarfile.TarInfo(name)
         entry.size = 3
+        if name == "link":
+            entry.size, entry.type, entry.linkname = 0, tarfile.SYMTYPE, "/tmp"
         tar.addfile(entry, io.BytesIO(b"abc"))
 
 
@@ -80,10 +82,11 @@ def test_an_archive_is_unpacked_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tgz", "photos"]
 
 
-def test_an_archive_cannot_write_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../outside.jpg", "photos/../../outside.jpg", "/tmp/outside.jpg", "link"])
+def test_an_archive_cannot_write_elsewhere(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "cache"
     folder.mkdir()
-    archive(folder / "a.tgz", "../outside.jpg")
-    with pytest.raises(tarfile.FilterError):
+    archive(folder / "a.tgz", name)
+    with pytest.raises(portfire.InvalidInputError, match="no file or folder within it"):
         datasets.unpack(folder / "a.tgz", folder / "photos")
     assert [path.name for path in tmp_path.rglob("*")] == ["cache", "a.tgz"]
