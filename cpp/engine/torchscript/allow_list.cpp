@@ -12,6 +12,7 @@
 #include <portfire/error.h>
 
 #include "core/text.h"
+#include "engine/torchscript/attributes.h"
 
 namespace portfire::torchscript {
 namespace {
@@ -27,6 +28,7 @@ constexpr std::string_view kNamespaces[] = {"aten", "prim", "quantized", "prepac
 constexpr std::string_view kRefused[] = {
     "aten::as_strided",   "aten::as_strided_",       "aten::as_strided_copy", "aten::as_strided_scatter",
     "aten::from_file",    "aten::record_stream",     "aten::resize_",         "aten::resize_as_",
+    "aten::manual_seed",  "aten::seed",              "aten::segment_reduce",
     "aten::save",         "aten::set_",              "aten::set_data",        "prim::CallFunction",
     "prim::CallMethod",   "prim::Print",             "prim::PythonOp",        "prim::rpc_async",
     "prim::rpc_remote",   "prim::rpc_sync",          "prim::BroadcastMKLDNNTensors"};
@@ -122,18 +124,26 @@ class Walker {
         refuse(cat("prim::CallMethod of ", quoted(method), " through an interface"), place(&node));
       }
     }
+    const bool cast = node.kind() == c10::prim::unchecked_cast || node.kind() == c10::prim::unchecked_unwrap_optional;
+    if (cast && !is_safe_cast(node.input()->type(), node.output()->type()) && !contains(allowed_, "prim::unchecked_cast")) {
+      refuse(cat("prim::unchecked_cast from ", quoted(node.input()->type()->annotation_str()), " to ",
+                 quoted(node.output()->type()->annotation_str())), place(&node));
+    }
     const std::string op = node.kind().toQualString();
     if (!is_allowed(op) && !contains(allowed_, op)) refuse(op, place(&node));
     to.operators.insert(op);
-    count_constant(node, to);
+    constant(node, to);
     for (const Block* inner : node.blocks()) block(*inner, to);
     for (const c10::Symbol attribute : node.attributeNames()) {
       if (node.kindOf(attribute) == torch::jit::AttributeKind::g) block(*node.g(attribute)->block(), to);
     }
   }
 
-  static void count_constant(const Node& node, Contents& to) {
+  void constant(const Node& node, Contents& to) const {
     if (node.kind() != c10::prim::Constant || !node.hasAttribute(c10::attr::value)) return;
+    if (node.kindOf(c10::attr::value) == torch::jit::AttributeKind::ival) {
+      check_constant(node.ival(c10::attr::value), node.output()->type(), name_);
+    }
     if (node.kindOf(c10::attr::value) != torch::jit::AttributeKind::t) return;
     const at::Tensor& tensor = node.t(c10::attr::value);
     to.constants += tensor.numel();

@@ -23,6 +23,7 @@
 #include "engine/torchscript/describe.h"
 #include "engine/torchscript/effects.h"
 #include "engine/torchscript/image_tensor.h"
+#include "engine/torchscript/quiet.h"
 #include "engine/torchscript/torchscript.h"
 #include "engine/torchscript/translate.h"
 
@@ -46,6 +47,7 @@ class CallScope {
   explicit CallScope(int threads) { use_threads(threads); }
 
  private:
+  Quiet quiet_;
   c10::InferenceMode inference_;
   torch::jit::GraphOptimizerEnabledGuard no_profiling_{false};
 };
@@ -200,6 +202,7 @@ void require_device(Device device) {
 
 LoadedEngine load(const Archive& archive, const EngineOptions& options) {
   require_device(options.device);
+  const Quiet quiet;
   use_threads(options.threads);  // and no CallScope: freezing inlines only while the optimiser is on
   CheckedModule checked = read_checked(archive, options.allow_ops);
   LoadedEngine loaded;
