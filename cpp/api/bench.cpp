@@ -69,7 +69,7 @@ std::vector<Tensor> inputs_for(const Model& model, const BenchOptions& options) 
   const auto& manifest = model.info().manifest;
   const MethodSpec* forward = manifest ? manifest->method("forward") : nullptr;
   if (forward == nullptr) {
-    throw Error(ErrorCode::kInvalidArgument, cat(model.info().path, ": no manifest says what forward takes; give --shape or --input"));
+    throw Error(ErrorCode::kInvalidArgument, cat(model.info().path, ": no manifest says what forward takes; give its shapes, as in --shape x=1,3,224,224"));
   }
   std::vector<Tensor> inputs;
   std::mt19937 random(0);

@@ -98,6 +98,8 @@ TEST(Load, FallsBackToWhatTheGoldenSamplesAllowAndSaysWhy) {
   EXPECT_THAT(Model::load(cancelling, {.optimization = Optimization::kFull}).info().optimization,
               testing::MatchesRegex("none; full failed: golden sample 0: .*; freeze failed: golden sample 0: .*"));
   EXPECT_TRUE(Model::load(cancelling).verify().passed());
+  // What `portfire verify` does: it looks at the level that `run` would use.
+  EXPECT_TRUE(Model::load(cancelling, {.check_golden = false}).verify().passed());
 }
 
 /// brightness with another expected probability in its second golden sample.
