@@ -124,10 +124,11 @@ std::string path_from(py::handle object) {
     PyErr_Clear();
     throw Error(ErrorCode::kInvalidArgument, "a " + type_name(object) + " is no path; give a str or an os.PathLike");
   }
-  if (py::isinstance<py::bytes>(path)) return path.cast<std::string>();
-  const auto encoded = py::reinterpret_steal<py::object>(PyUnicode_EncodeFSDefault(path.ptr()));
+  const auto encoded = PyBytes_Check(path.ptr()) ? path : py::reinterpret_steal<py::object>(PyUnicode_EncodeFSDefault(path.ptr()));
   if (!encoded) throw py::error_already_set();
-  return encoded.cast<std::string>();
+  std::string text = encoded.cast<std::string>();
+  if (text.find('\0') != std::string::npos) throw Error(ErrorCode::kInvalidArgument, "a path with a NUL in it; no file has such a name");
+  return text;
 }
 
 Input input_from(py::handle object) {

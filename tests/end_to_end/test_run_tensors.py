@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from faces import Program, run_in_python
 from PIL import Image
 from safetensors.numpy import load_file, save_file
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 import portfire
@@ -147,3 +149,17 @@ def test_what_the_program_does_not_like_is_one_line(tmp_path: Path, program: Pro
     assert "mat1 and mat2" in done.error
     with pytest.raises(portfire.InvalidInputError, match="mat1 and mat2"):
         portfire.load(tmp_path / "product.pt").forward(X, X)
+
+
+class _Warns(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        warnings.warn("two\nlines", stacklevel=1)
+        return x + 1
+
+
+def test_what_a_model_warns_of_goes_nowhere(tmp_path: Path, program: Program) -> None:
+    torch.jit.script(_Warns()).save(str(tmp_path / "warns.pt"))
+    np.save(tmp_path / "x.npy", np.ones(3, np.float32))
+    done = program("run", "--json", tmp_path / "warns.pt", tmp_path / "x.npy")
+    assert (done.status, done.err) == (0, "")
+    assert done.objects[0]["answer"]["output"]["data"] == [2, 2, 2]

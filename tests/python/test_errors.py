@@ -87,6 +87,8 @@ def test_options_are_checked(models: Path) -> None:
         portfire.load(path, engine="steam")
     with pytest.raises(portfire.InvalidArgumentError, match="threads"):
         portfire.load(path, threads=-1)
+    with pytest.raises(portfire.InvalidArgumentError, match="NUL"):
+        portfire.load("model.pt\0.zip")
     with pytest.raises(portfire.InvalidArgumentError, match="a int is no path"):
         portfire.load(3)  # type: ignore[arg-type]
 
