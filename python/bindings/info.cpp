@@ -52,7 +52,7 @@ void bind_model_info(py::module_& module) {
         return tuple_of(i.manifest ? i.manifest->labels : std::vector<std::string>{});
       })
       .def_property_readonly("max_batch", [](const ModelInfo& i) { return i.manifest ? i.manifest->max_batch : 1; },
-                             "The most samples that one forward takes.")
+                             "The most samples that `run` and `map` put through one call of `forward`.")
       .def_readonly("engine", &ModelInfo::engine)
       .def_readonly("engine_version", &ModelInfo::engine_version)
       .def_property_readonly("device", [](const ModelInfo& i) { return i.device.to_string(); })

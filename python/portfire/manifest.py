@@ -156,7 +156,7 @@ class Manifest:
     version: int = 1
     description: str = ""
     labels: tuple[str, ...] = ()
-    max_batch: int = 1  # the most samples that one `forward` takes
+    max_batch: int = 1  # the most samples that `run` and `map` put through one call of `forward`
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)  # by dtype
     golden: tuple[GoldenSample, ...] = ()
     files: Mapping[str, PackagedFile] = field(default_factory=dict)  # by path under extra/portfire/

@@ -70,7 +70,7 @@ def package(
         methods: by name; what is left out is derived from the golden samples.
         tolerances: by dtype; what is left out is `DEFAULT_TOLERANCES`.
         max_pixels: of an image; larger ones are refused.
-        max_batch: the most samples that one `forward` takes.
+        max_batch: the most samples that `run` and `map` put through one call of `forward`.
         provenance: how the model came to be; plain JSON.
 
     Returns the manifest as stored. Raises InvalidArgumentError on a module or an argument that cannot be
