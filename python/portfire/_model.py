@@ -114,7 +114,8 @@ def load(
         device: "cpu", "cuda" or "cuda:<index>".
         threads: for one operator; 0 is `cpu_budget()`.
         engine: "auto" or "torchscript".
-        optimization: "none", "freeze", "full", or "auto": the furthest that the golden samples allow.
+        optimization: "none", "freeze", "full" or "auto", which is "freeze". Where the golden samples do not
+            hold, the next lower one is used, and `Model.info.optimization` says why.
         allow_ops: operators to allow beyond the list, by full name, for a file that you trust.
         max_pixels: a tighter limit than the package's; 0 keeps that.
 
