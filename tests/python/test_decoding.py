@@ -21,7 +21,6 @@ NOT_PILLOWS = {
     "grey16.png",
     "grey16_interlaced.png",
     "grey16_trns.png",
-    "grey2_trns.png",
     "grey4_trns.png",
     "rgb16_trns.png",
 }
