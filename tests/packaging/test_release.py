@@ -16,11 +16,23 @@ C_LIBRARY = ("libc.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.s
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory, sample: Sample) -> Path:
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the release archive holds, unpacked after its checksum was compared."""
+    sha256, name = run([ROOT / "tools" / "release" / "pack"]).splitlines()[-1].split()
+    archive = ROOT / "dist" / name
+    assert archive.with_name(f"{name}.sha256").read_text().split() == [sha256, name]
+    run(["sha256sum", "--check", "--strict", f"{name}.sha256"], cwd=archive.parent)
+    folder = tmp_path_factory.mktemp("unpacked")
+    run(["tar", "-xzf", archive, "-C", folder])
+    assert [path.name for path in folder.iterdir()] == [name.removesuffix(".tar.gz")]
+    return next(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, release: Path, sample: Sample) -> Path:
     """A root file system: the loader, the C library, the unpacked release, and the sample."""
     if os.geteuid() != 0:
         pytest.skip("chroot needs root")
-    release = ROOT / run([ROOT / "tools" / "release" / "pack", "--no-archive"]).splitlines()[-1]
     folder = tmp_path_factory.mktemp("root")
     libraries = folder / "lib" / "x86_64-linux-gnu"
     for made in (libraries, folder / "lib64", folder / "proc", folder / "data"):
@@ -28,7 +40,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, sample: Sample) -> Path:
     shutil.copy("/lib64/ld-linux-x86-64.so.2", folder / "lib64")
     for name in C_LIBRARY:
         shutil.copy(f"/lib/x86_64-linux-gnu/{name}", libraries)
-    shutil.move(release, folder / "portfire")
+    shutil.copytree(release, folder / "portfire", symlinks=True, copy_function=os.link)
     shutil.copy(sample.model, folder / "data" / "model.pt")
     shutil.copy(sample.picture, folder / "data" / "dusk.png")
     return folder
@@ -38,6 +50,11 @@ def inside(root: Path, *command: str) -> str:
     """Runs a command in the root file system; the dynamic loader needs /proc to know where a program lies."""
     script = 'mount --bind /proc "$0/proc" && exec chroot "$0" "$@"'
     return run(["unshare", "--mount", "sh", "-c", script, root, *command])
+
+
+def test_it_brings_the_licences_of_what_it_brings(release: Path) -> None:
+    licences = {path.name for path in (release / "share" / "doc" / "portfire" / "licences").iterdir()}
+    assert {"torch.txt", "libexif12.txt", "libstdc++6.txt", "nlohmann-json3-dev.txt"} <= licences
 
 
 def test_it_answers_without_python(root: Path, sample: Sample) -> None:
