@@ -179,6 +179,17 @@ def test_mixed_precision_trains(tmp_path: Path) -> None:
     assert result.metrics.accuracy > 0.3
 
 
+def test_tensorboard_gets_the_curves(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = run(override(quick(), ["train.tensorboard=true", "train.epochs=2"]), tmp_path)
+    (events,) = (tmp_path / "runs" / "quick" / "tensorboard").glob("**/events.out.tfevents.*")
+    curves = EventAccumulator(str(events)).Reload()
+    for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
+        drawn = [point.value for point in curves.Scalars(name)]
+        assert drawn == pytest.approx([epoch.metrics[name] for epoch in result.curve], rel=1e-6), name
+
+
 def test_a_run_that_diverges_is_an_error(tmp_path: Path) -> None:
     config = override(quick(), ["train.learning_rate=1e30", "train.clip_norm=0", "train.epochs=2"])
     with pytest.raises(portfire.InvalidArgumentError, match=r"train\.learning_rate"):
