@@ -66,10 +66,9 @@ Tensor made_up(const TensorSpec& spec, std::int64_t batch, std::mt19937& random)
 
 std::vector<Tensor> inputs_for(const Model& model, const BenchOptions& options) {
   if (!options.inputs.empty()) return in_order(forward_inputs(model.info()), options.inputs, model.info().path);
-  const auto& manifest = model.info().manifest;
-  const MethodSpec* forward = manifest ? manifest->method("forward") : nullptr;
-  if (forward == nullptr) {
-    throw Error(ErrorCode::kInvalidArgument, cat(model.info().path, ": no manifest says what forward takes; give its shapes, as in --shape x=1,3,224,224"));
+  const auto& forward = model.info().signature;
+  if (!forward) {
+    throw Error(ErrorCode::kInvalidArgument, cat(model.info().path, ": nothing says what forward takes; give its shapes, as in --shape x=1,3,224,224"));
   }
   std::vector<Tensor> inputs;
   std::mt19937 random(0);
@@ -135,7 +134,7 @@ BenchReport bench(const std::string& path, const LoadOptions& load, const BenchO
   std::unique_ptr<torchscript::PlainProgram> plain;
   double plain_load_ms = 0;
   double plain_first_us = 0;
-  if (options.plain) {
+  if (options.plain && report.engine == "torchscript") {  // LibTorch runs nothing else
     start = Clock::now();
     plain = torchscript::load_plain(model.info().path, load.device, report.threads);
     plain_load_ms = since_us(start) / 1000;

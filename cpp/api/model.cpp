@@ -9,6 +9,7 @@
 #include "api/signature.h"
 #include "archive/package.h"
 #include "core/text.h"
+#include "engine/graph/graph.h"
 #include "engine/torchscript/torchscript.h"
 #include "tasks/pipeline.h"
 #include "tasks/task.h"
@@ -18,10 +19,12 @@ namespace portfire {
 namespace {
 
 constexpr int kMostThreads = 1024;
+constexpr std::string_view kTorchScript = "torchscript";
+constexpr std::string_view kGraph = "graph";
 
 void check_options(const LoadOptions& options) {
-  if (options.engine != "auto" && options.engine != "torchscript") {
-    throw Error(ErrorCode::kInvalidArgument, cat("unknown engine ", quoted(options.engine), "; one of auto, torchscript"));
+  if (options.engine != "auto" && options.engine != kTorchScript && options.engine != kGraph) {
+    throw Error(ErrorCode::kInvalidArgument, cat("unknown engine ", quoted(options.engine), "; one of auto, torchscript, graph"));
   }
   if (options.threads < 0 || options.threads > kMostThreads) {
     throw Error(ErrorCode::kInvalidArgument, cat("threads is ", options.threads, "; 0 (this machine's budget) or 1 to ", kMostThreads));
@@ -50,15 +53,31 @@ std::vector<Optimization> levels_of(Optimization asked) {
   }
 }
 
-ModelInfo describe(const Package& package, torchscript::ProgramInfo program) {
+/// The engine that runs what the file holds. Throws kUnsupported where another one was asked for.
+std::string_view engine_for(const Package& package, const std::string& asked) {
+  const std::string_view engine = graph::is_exported(package.archive) ? kGraph : kTorchScript;
+  if (asked != "auto" && asked != engine) {
+    throw Error(ErrorCode::kUnsupported, cat(package.archive.path(), ": holds a ", engine == kGraph ? "torch.export" : "TorchScript",
+                                             " program, which the engine ", asked, " does not run; use auto or ", engine));
+  }
+  return engine;
+}
+
+LoadedEngine load_engine(std::string_view engine, const Archive& archive, const EngineOptions& options) {
+  return engine == kGraph ? graph::load(archive, options) : torchscript::load(archive, options);
+}
+
+ModelInfo describe(const Package& package, std::string_view engine, ProgramInfo program) {
   ModelInfo info;
   info.path = package.archive.path();
   info.file_bytes = static_cast<std::int64_t>(package.archive.bytes().size());
   info.manifest = package.manifest;
   info.task = package.manifest ? package.manifest->task : "tensor";
-  info.engine = "torchscript";
+  info.engine = engine;
   info.engine_version = cat("LibTorch ", torch_version());
   info.methods = std::move(program.methods);
+  const MethodSpec* forward = package.manifest ? package.manifest->method("forward") : nullptr;
+  info.signature = forward != nullptr ? std::optional(*forward) : std::move(program.forward);
   info.parameters = program.parameters;
   info.parameter_bytes = program.parameter_bytes;
   return info;
@@ -91,12 +110,13 @@ struct Model::Impl {
     return replay_golden(*info.manifest, golden, *golden_pipeline);
   }
 
-  void use(torchscript::LoadedEngine loaded) {
+  void use(LoadedEngine loaded) {
     engine = std::move(loaded.engine);
     const Manifest* manifest = info.manifest ? &*info.manifest : nullptr;
     const std::string& name = manifest != nullptr ? manifest->name : info.path;
-    pipeline.emplace(*engine, *task, manifest, forward_inputs(info), name);
-    golden_pipeline.emplace(*engine, *golden_task, manifest, forward_inputs(info), name);
+    const MethodSpec* signature = info.signature ? &*info.signature : nullptr;
+    pipeline.emplace(*engine, *task, manifest, signature, forward_inputs(info), name);
+    golden_pipeline.emplace(*engine, *golden_task, manifest, signature, forward_inputs(info), name);
   }
 
   VerifyReport report() const { return {info.engine, info.device, info.optimization, replay()}; }
@@ -109,20 +129,22 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
   impl->task = make_task(package.manifest, options.max_pixels);
   impl->golden_task = make_task(package.manifest, 0);
   impl->golden = read_golden(package);
-  torchscript::EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
+  const std::string_view kind = engine_for(package, options.engine);
+  EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
                                     .threads = options.threads > 0 ? options.threads : cpu_budget(),
                                     .allow_ops = options.allow_ops};
   std::string history;  // why the levels before were not good enough
-  const std::vector<Optimization> levels = levels_of(options.optimization);
+  // The engine graph runs programs as they are.
+  const auto levels = kind == kGraph ? std::vector{Optimization::kNone} : levels_of(options.optimization);
   for (const Optimization level : levels) {
     engine.optimization = level;
-    torchscript::LoadedEngine loaded = torchscript::load(package.archive, engine);
+    LoadedEngine loaded = load_engine(kind, package.archive, engine);
     if (loaded.applied != level && level != levels.back()) {
       history += cat("; ", name_of_level(level), " failed: ", loaded.reason);
       continue;
     }
     require_methods(package, *loaded.engine);
-    impl->info = describe(package, std::move(loaded.program));
+    impl->info = describe(package, kind, std::move(loaded.program));
     impl->info.device = options.device;
     impl->info.threads = engine.threads;
     impl->info.optimization = cat(name_of_level(level), history);
@@ -196,7 +218,9 @@ const ModelInfo& Model::info() const noexcept { return impl_->info; }
 ModelInfo inspect(const std::string& path, const LoadOptions& options) {
   check_options(options);
   const Package package = open_package(path);
-  ModelInfo info = describe(package, torchscript::describe(package.archive, options.allow_ops));
+  const std::string_view engine = engine_for(package, options.engine);
+  ModelInfo info = describe(package, engine, engine == kGraph ? graph::describe(package.archive, options.allow_ops)
+                                                              : torchscript::describe(package.archive, options.allow_ops));
   info.device = options.device;
   return info;
 }

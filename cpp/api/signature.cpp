@@ -4,9 +4,8 @@ namespace portfire {
 
 std::vector<std::string> forward_inputs(const ModelInfo& info) {
   std::vector<std::string> names;
-  const MethodSpec* spec = info.manifest ? info.manifest->method("forward") : nullptr;
-  if (spec != nullptr) {
-    for (const TensorSpec& input : spec->inputs) names.push_back(input.name);
+  if (info.signature) {
+    for (const TensorSpec& input : info.signature->inputs) names.push_back(input.name);
     return names;
   }
   for (const MethodInfo& method : info.methods) {

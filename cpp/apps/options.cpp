@@ -31,7 +31,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
   command.add_option("--threads", options.threads, "Threads for one operator; 0: what this process may use")
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--engine", options.engine, "auto or torchscript")->type_name("ENGINE")->capture_default_str();
+  command.add_option("--engine", options.engine, "auto, torchscript or graph (programs of torch.export)")->type_name("ENGINE")->capture_default_str();
   command.add_option("--optimize", options.optimization, "auto, none, freeze or full")
       ->type_name("LEVEL")
       ->check(CLI::IsMember({"auto", "none", "freeze", "full"}))

@@ -124,6 +124,7 @@ struct Archive::Contents {
   std::vector<std::byte> bytes;
   std::vector<ArchiveEntry> entries;
   std::vector<std::uint64_t> zip_index;  // of each entry
+  std::vector<std::uint64_t> data_begin;  // of each entry
   std::mutex mutex;                      // libzip's handle serves one thread at a time
   ZipHandle zip;                         // reads `bytes`
 };
@@ -153,6 +154,7 @@ Archive Archive::from_bytes(std::vector<std::byte> bytes, const std::string& nam
                                  .bytes = records[k].bytes,
                                  .packed_bytes = records[k].packed_bytes,
                                  .stored = records[k].stored});
+    contents->data_begin.push_back(records[k].data_end - records[k].packed_bytes);
   }
   return {name, std::string(root), std::move(contents)};
 }
@@ -166,6 +168,13 @@ const ArchiveEntry* Archive::find(std::string_view name) const noexcept {
   const auto at = std::lower_bound(entries.begin(), entries.end(), name,
                                    [](const ArchiveEntry& entry, std::string_view wanted) { return entry.name < wanted; });
   return at != entries.end() && at->name == name ? &*at : nullptr;
+}
+
+std::span<const std::byte> Archive::view(std::string_view name) const noexcept {
+  const ArchiveEntry* entry = find(name);
+  if (entry == nullptr || !entry->stored) return {};
+  const auto place = static_cast<std::size_t>(entry - contents_->entries.data());
+  return bytes().subspan(contents_->data_begin[place], entry->bytes);
 }
 
 std::vector<std::byte> Archive::read(std::string_view name) const {

@@ -51,6 +51,9 @@ class Archive {
   [[nodiscard]] const ArchiveEntry* find(std::string_view name) const noexcept;
   /// An entry's bytes, unpacked and held against its CRC. Throws kInvalidPackage when damaged or missing.
   [[nodiscard]] std::vector<std::byte> read(std::string_view name) const;
+  /// An entry's bytes where they lie in the file, unchecked; empty for one that is compressed or not there.
+  /// They live as long as any copy of this archive.
+  [[nodiscard]] std::span<const std::byte> view(std::string_view name) const noexcept;
   /// The whole file, for an engine to read the very bytes that were checked.
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept;
 

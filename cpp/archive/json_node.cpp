@@ -60,10 +60,7 @@ void JsonNode::fail(const std::string& problem) const {
 
 void JsonNode::expect_fields(std::initializer_list<std::string_view> required,
                              std::initializer_list<std::string_view> optional) const {
-  if (!value_->is_object()) fail(cat(describe(*value_), " is not an object"));
-  for (const std::string_view key : required) {
-    if (!has(key)) fail(cat("the field ", quoted(key), " is missing"));
-  }
+  require(required);
   for (const auto& [key, value] : value_->items()) {
     const auto known = [&k = key](std::string_view name) { return name == k; };
     if (std::any_of(required.begin(), required.end(), known) || std::any_of(optional.begin(), optional.end(), known)) {
@@ -75,6 +72,24 @@ void JsonNode::expect_fields(std::initializer_list<std::string_view> required,
     }
     fail(cat("the field ", quoted(key), " is not known; allowed are ", allowed));
   }
+}
+
+void JsonNode::require(std::initializer_list<std::string_view> required) const {
+  if (!value_->is_object()) fail(cat(describe(*value_), " is not an object"));
+  for (const std::string_view key : required) {
+    if (!has(key)) fail(cat("the field ", quoted(key), " is missing"));
+  }
+}
+
+std::pair<std::string, JsonNode> JsonNode::only_field() const {
+  if (!value_->is_object() || value_->size() != 1) fail(cat(describe(*value_), " is not an object of one field"));
+  return {value_->begin().key(), JsonNode(*value_->begin(), *document_, cat(path_, ".", value_->begin().key()))};
+}
+
+JsonNode JsonNode::only_field(std::string_view key) const {
+  const auto [name, value] = only_field();
+  if (name != key) fail(cat("the field ", quoted(key), " is missing"));
+  return value;
 }
 
 bool JsonNode::has(std::string_view key) const { return value_->contains(key); }
@@ -99,11 +114,18 @@ std::vector<JsonNode> JsonNode::elements() const {
   return nodes;
 }
 
+bool JsonNode::is_null() const { return value_->is_null(); }
+
 bool JsonNode::is_string() const { return value_->is_string(); }
 
 std::string JsonNode::string() const {
   if (!value_->is_string()) fail(cat(describe(*value_), " is not a string"));
   return value_->get<std::string>();
+}
+
+bool JsonNode::boolean() const {
+  if (!value_->is_boolean()) fail(cat(describe(*value_), " is neither true nor false"));
+  return value_->get<bool>();
 }
 
 std::int64_t JsonNode::integer(std::int64_t minimum) const {

@@ -27,16 +27,24 @@ class JsonNode {
   /// An object with each of `required` and at most these and `optional`.
   void expect_fields(std::initializer_list<std::string_view> required,
                      std::initializer_list<std::string_view> optional = {}) const;
+  /// An object with each of `required`, and whatever else.
+  void require(std::initializer_list<std::string_view> required) const;
+  /// The one field of an object that has one: a tagged union.
+  [[nodiscard]] std::pair<std::string, JsonNode> only_field() const;
+  /// The same where it can only be `key`.
+  [[nodiscard]] JsonNode only_field(std::string_view key) const;
   [[nodiscard]] bool has(std::string_view key) const;
-  /// A field that `expect_fields` has seen.
+  /// A field that `expect_fields` or `require` has seen.
   [[nodiscard]] JsonNode at(std::string_view key) const;
   /// All fields of an object, sorted by key.
   [[nodiscard]] std::vector<std::pair<std::string, JsonNode>> fields() const;
   /// All elements of an array.
   [[nodiscard]] std::vector<JsonNode> elements() const;
 
+  [[nodiscard]] bool is_null() const;
   [[nodiscard]] bool is_string() const;
   [[nodiscard]] std::string string() const;
+  [[nodiscard]] bool boolean() const;
   /// A whole number of at least `minimum`.
   [[nodiscard]] std::int64_t integer(std::int64_t minimum) const;
   /// A finite number.

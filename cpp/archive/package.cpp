@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFileName = "model.pt";
+constexpr std::string_view kExportedName = "model.pt2";  // where there is no model.pt
 constexpr std::string_view kFolder = "extra/portfire/";
 constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{16} << 20;
 
@@ -45,14 +46,17 @@ std::string resolve_folder(const std::string& path) {
   std::uint64_t highest = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
     names.push_back(entry.path().filename().string());
-    if (names.back() == kFileName) return (fs::path(path) / kFileName).string();
     if (fs::is_directory(entry)) highest = std::max(highest, version_of(names.back()));
+  }
+  for (const std::string_view file : {kFileName, kExportedName}) {
+    if (std::find(names.begin(), names.end(), file) != names.end()) return (fs::path(path) / file).string();
   }
   if (highest == 0) {
     throw Error(ErrorCode::kNotFound, cat(path, ": neither ", kFileName, " nor a version folder such as ",
                                           (fs::path(path) / "1").string(), " is in it (", listed(names), ")"));
   }
-  const fs::path file = fs::path(path) / std::to_string(highest) / kFileName;
+  const fs::path folder = fs::path(path) / std::to_string(highest);
+  const fs::path file = folder / (fs::exists(folder / kFileName) || !fs::exists(folder / kExportedName) ? kFileName : kExportedName);
   if (!fs::exists(file)) {
     throw Error(ErrorCode::kNotFound, cat(file.string(), ": no such file, and ", highest, " is the highest version in ",
                                           path, "; put the package there or name another version"));

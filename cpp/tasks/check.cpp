@@ -108,6 +108,10 @@ void check_inputs(const MethodSpec& method, std::span<const Tensor> inputs, cons
         wanted = size_of_symbol(dimension.symbol, method, inputs);
         if (shape[axis] == 0) refuse(model, method, spec, cat("shape ", shape.to_string(), " is empty; ", shape_text(spec), " with sizes of at least 1 is needed"));
       }
+      if (shape[axis] < dimension.least || shape[axis] > dimension.most) {
+        refuse(model, method, spec, cat("shape ", shape.to_string(), "; ", shape_text(spec), " with ", dimension.symbol, " of ",
+                                        dimension.least, " to ", dimension.most, " is needed"));
+      }
       if (shape[axis] != wanted) {
         refuse(model, method, spec, cat("shape ", shape.to_string(), "; ", shape_text(spec), " is needed",
                                         dimension.symbol.empty() ? "" : cat(" with ", dimension.symbol, " = ", wanted, " as before")));

@@ -36,12 +36,12 @@ void rename(std::vector<NamedTensor>& outputs, const MethodSpec* spec, const std
 
 }  // namespace
 
-Pipeline::Pipeline(const Engine& engine, const Task& task, const Manifest* manifest,
+Pipeline::Pipeline(const Engine& engine, const Task& task, const Manifest* manifest, const MethodSpec* signature,
                    std::vector<std::string> forward_inputs, std::string name)
     : engine_(engine),
       task_(task),
       manifest_(manifest),
-      forward_spec_(manifest == nullptr ? nullptr : manifest->method("forward")),
+      forward_spec_(signature),
       forward_inputs_(std::move(forward_inputs)),
       name_(std::move(name)) {}
 

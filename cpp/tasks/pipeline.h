@@ -18,12 +18,13 @@ namespace portfire {
 class Pipeline {
  public:
   /// `forward_inputs` and `forward_outputs` are names in the signature's order.
-  Pipeline(const Engine& engine, const Task& task, const Manifest* manifest, std::vector<std::string> forward_inputs,
-           std::string name);
+  /// `signature` is what `forward` takes; null where nothing says so.
+  Pipeline(const Engine& engine, const Task& task, const Manifest* manifest, const MethodSpec* signature,
+           std::vector<std::string> forward_inputs, std::string name);
 
   std::vector<Outcome> run_each(std::span<const Input> inputs, const RunOptions& options) const;
 
-  /// `forward`, checked against the manifest.
+  /// `forward`, checked against the signature.
   std::vector<Tensor> forward(std::span<const Tensor> inputs) const;
   std::vector<NamedTensor> forward_named(const std::vector<NamedTensor>& inputs) const;
 

@@ -113,7 +113,7 @@ def load(
             folder.
         device: "cpu", "cuda" or "cuda:<index>".
         threads: for one operator; 0 is `cpu_budget()`.
-        engine: "auto" or "torchscript".
+        engine: "auto", "torchscript", or "graph" for torch.export's programs.
         optimization: "none", "freeze", "full" or "auto", which is "freeze". Where the golden samples do not
             hold, the next lower one is used, and `Model.info.optimization` says why.
         allow_ops: operators to allow beyond the list, by full name, for a file that you trust.

@@ -17,9 +17,6 @@ struct MethodContents {
   std::int64_t constant_bytes = 0;
 };
 
-/// True when an operator may run unasked: docs/package-format.md, "Operators".
-bool is_allowed(const std::string& op);
-
 /// Walks every method of the module and all that they call. Throws kUntrustedPackage at the first operator
 /// that is neither on the list nor in `allow_ops`, with its name and source line; `name` is the model's.
 std::vector<MethodContents> check_operators(const torch::jit::Module& module, const std::vector<std::string>& allow_ops,

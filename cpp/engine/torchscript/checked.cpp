@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/libtorch/quiet.h"
 #include "engine/torchscript/attributes.h"
 #include "engine/torchscript/deep_stack.h"
-#include "engine/torchscript/quiet.h"
 #include "engine/torchscript/read.h"
 
 namespace portfire::torchscript {
@@ -34,7 +34,7 @@ std::size_t stack_for(const Archive& archive) {
 CheckedModule read_checked(const Archive& archive, const std::vector<std::string>& allow_ops) {
   std::optional<CheckedModule> checked;
   on_deep_stack(stack_for(archive), [&] {
-    const Quiet quiet;
+    const libtorch::Quiet quiet;
     torch::jit::Module module = read_module(archive);
     check_attributes(module, archive.path());
     std::vector<MethodContents> contents = check_operators(module, allow_ops, archive.path());

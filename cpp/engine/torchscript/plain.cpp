@@ -9,21 +9,21 @@
 
 #include <portfire/error.h>
 
-#include "engine/torchscript/convert.h"
-#include "engine/torchscript/translate.h"
+#include "engine/libtorch/convert.h"
+#include "engine/libtorch/translate.h"
 
 namespace portfire::torchscript {
 namespace {
 
 class Plain final : public PlainProgram {
  public:
-  Plain(const std::string& path, Device device) : module_(torch::jit::load(path, torch_device(device))), device_(device) {
+  Plain(const std::string& path, Device device) : module_(torch::jit::load(path, libtorch::torch_device(device))), device_(device) {
     module_.eval();
   }
 
   void set_inputs(std::span<const Tensor> inputs) override {
     inputs_.clear();
-    for (const Tensor& input : inputs) inputs_.emplace_back(to_torch(input).to(torch_device(device_)));
+    for (const Tensor& input : inputs) inputs_.emplace_back(libtorch::to_torch(input).to(libtorch::torch_device(device_)));
   }
 
   void call() override {
@@ -41,7 +41,7 @@ class Plain final : public PlainProgram {
 }  // namespace
 
 std::unique_ptr<PlainProgram> load_plain(const std::string& path, Device device, int threads) {
-  return translated(ErrorCode::kInvalidPackage, path, [&] {
+  return libtorch::translated(ErrorCode::kInvalidPackage, path, [&] {
     at::set_num_threads(threads);
     return std::make_unique<Plain>(path, device);
   });

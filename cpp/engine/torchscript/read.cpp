@@ -11,7 +11,7 @@
 #include <portfire/error.h>
 
 #include "core/text.h"
-#include "engine/torchscript/translate.h"
+#include "engine/libtorch/translate.h"
 
 namespace portfire::torchscript {
 namespace {
@@ -66,7 +66,7 @@ void require_same_view(const Archive& archive, const std::shared_ptr<ArchiveAdap
 
 torch::jit::Module read_module(const Archive& archive) {
   const auto adapter = std::make_shared<ArchiveAdapter>(archive.bytes());
-  return translated(ErrorCode::kInvalidPackage, cat(archive.path(), ": LibTorch cannot read it"), [&] {
+  return libtorch::translated(ErrorCode::kInvalidPackage, cat(archive.path(), ": LibTorch cannot read it"), [&] {
     require_same_view(archive, adapter);
     torch::jit::Module module = torch::jit::load(adapter, c10::Device(c10::kCPU));
     module.eval();

@@ -16,7 +16,7 @@ namespace portfire {
 inline constexpr std::int64_t kDefaultMaxPixels = 64 * 1024 * 1024;
 
 /// PNG or JPEG (told by content) to uint8 [H, W, 3] RGB: upright (EXIF applied), grey and palette
-/// expanded, alpha composited on white, 16 bits reduced to 8, CMYK converted. Equal to Pillow's pixels.
+/// expanded, alpha composited on white, 16 bits reduced to 8, CMYK converted. Equal to Pillow's pixels but for what ADR 2 names.
 /// Throws kInvalidInput on anything else, on damage, and on more than `max_pixels`, before memory is taken.
 PORTFIRE_EXPORT Tensor decode_image(std::span<const std::byte> bytes, std::string_view name = "image",
                                     std::int64_t max_pixels = kDefaultMaxPixels);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ inline constexpr int kFormatVersion = 1;
 struct Dimension {
   std::int64_t size = -1;  ///< -1 when symbolic
   std::string symbol;      ///< empty when fixed
+  std::int64_t least = 1;  ///< of a symbol: the sizes that it may stand for
+  std::int64_t most = std::numeric_limits<std::int64_t>::max();
   bool operator==(const Dimension&) const = default;
 };
 
@@ -82,7 +85,7 @@ struct Manifest {
   RawInput raw_input;
   std::vector<MethodSpec> methods;
   std::vector<std::string> labels;
-  std::int64_t max_batch = 1;  ///< the most samples that one `forward` takes
+  std::int64_t max_batch = 1;  ///< the most samples that `run` puts through one `forward`
   std::vector<Tolerance> tolerances;
   std::vector<GoldenSample> golden;
   std::vector<PackagedFile> files;

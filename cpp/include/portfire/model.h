@@ -19,7 +19,7 @@ namespace portfire {
 
 /// How far an engine rewrites the graph at load. Each is used only where the golden samples still hold.
 enum class Optimization : std::uint8_t {
-  kAuto,    ///< the furthest that the golden samples allow; without golden samples kFreeze
+  kAuto,    ///< kFreeze where the golden samples allow, else kNone
   kNone,    ///< as the file has it
   kFreeze,  ///< parameters become constants, batch norms are folded
   kFull,    ///< and layouts and fused operators are chosen for this machine
@@ -27,7 +27,7 @@ enum class Optimization : std::uint8_t {
 
 struct LoadOptions {
   Device device{};
-  std::string engine = "auto";  ///< "auto" or "torchscript"
+  std::string engine = "auto";  ///< "auto", "torchscript" or "graph" (torch.export's programs)
   Optimization optimization = Optimization::kAuto;
   int threads = 0;                     ///< for one operator; 0 is `cpu_budget()`
   std::vector<std::string> allow_ops{}; ///< operators to allow beyond the list, by full name
@@ -65,7 +65,7 @@ struct MethodInfo {
 struct PORTFIRE_EXPORT ModelInfo {
   std::string path;                  ///< the package file that was opened
   std::int64_t file_bytes = 0;
-  std::optional<Manifest> manifest;  ///< none for TorchScript from elsewhere
+  std::optional<Manifest> manifest;  ///< none for programs from elsewhere
   std::string task;                  ///< the manifest's, else "tensor"
   std::string engine;
   std::string engine_version;        ///< "LibTorch 2.13.0"
@@ -73,6 +73,7 @@ struct PORTFIRE_EXPORT ModelInfo {
   int threads = 0;
   std::string optimization;          ///< "full", and why; empty when the model was only inspected
   std::vector<MethodInfo> methods;
+  std::optional<MethodSpec> signature;  ///< of `forward`: the manifest's, else the program's where it has one
   std::int64_t parameters = 0;       ///< elements
   std::int64_t parameter_bytes = 0;
   /// One JSON object on one line.

@@ -59,7 +59,7 @@ TEST(Bench, LeavesThePlainSideOutWhenAsked) {
 TEST(Bench, TakesInputsWhereNoManifestDescribesThem) {
   BenchOptions options;
   options.seconds = 0.01;
-  expect_error([&] { (void)bench(test::kTraced, {}, options); }, kArgument, "no manifest says what forward takes; give its shapes");
+  expect_error([&] { (void)bench(test::kTraced, {}, options); }, kArgument, "nothing says what forward takes; give its shapes");
   options.inputs = {{"x", floats({1, 2}, {2})}};
   expect_sane(bench(test::kTraced, {}, options).portfire);
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "../archive/expect_error.h"
+#include "engine/libtorch/allowed.h"
 #include "scripted.h"
 
 TORCH_LIBRARY(portfire_test, library) {
@@ -15,11 +16,11 @@ TORCH_LIBRARY(portfire_test, library) {
 namespace portfire {
 namespace {
 
+using libtorch::is_allowed;
 using test::archive_of;
 using test::expect_error;
 using test::floats;
 using test::Scripted;
-using torchscript::is_allowed;
 
 constexpr auto kUntrusted = ErrorCode::kUntrustedPackage;
 

@@ -1,11 +1,11 @@
-#include "engine/torchscript/convert.h"
+#include "engine/libtorch/convert.h"
 
 #include <ATen/Functions.h>
 #include <ATen/ops/from_blob.h>
 
 #include "../archive/expect_error.h"
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 namespace {
 
 using test::expect_error;
@@ -87,4 +87,4 @@ TEST(Convert, RefusesAnOutputThatIsNoTensor) {
 }
 
 }  // namespace
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

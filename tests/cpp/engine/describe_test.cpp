@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::SizeIs;
 using torchscript::describe;
 
-const MethodInfo& find(const torchscript::ProgramInfo& program, const std::string& name) {
+const MethodInfo& find(const ProgramInfo& program, const std::string& name) {
   for (const MethodInfo& method : program.methods) {
     if (method.name == name) return method;
   }

@@ -135,7 +135,7 @@ class Optimized : public testing::TestWithParam<Optimization> {};
 
 TEST_P(Optimized, ComputesWhatPythonComputed) {
   const Archive archive = test::stored("cnn.pt");
-  const torchscript::LoadedEngine loaded =
+  const LoadedEngine loaded =
       torchscript::load(archive, {.device = {}, .optimization = GetParam(), .threads = 1, .allow_ops = {}});
   EXPECT_EQ(loaded.applied, GetParam()) << loaded.reason;
   EXPECT_EQ(loaded.reason, "");

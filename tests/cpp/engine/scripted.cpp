@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 #include "../archive/raw_zip.h"
-#include "engine/torchscript/convert.h"
+#include "engine/libtorch/convert.h"
 
 namespace portfire::test {
 namespace {
@@ -18,10 +18,10 @@ torch::jit::Module module_of(const Scripted& scripted, const std::string& name,
   torch::jit::Module module(c10::QualifiedName("__torch__." + name), unit);
   module.register_attribute("training", c10::BoolType::get(), false);
   for (const NamedTensor& one : scripted.parameters) {
-    module.register_parameter(one.name, torchscript::to_torch(one.tensor).clone(), false);
+    module.register_parameter(one.name, libtorch::to_torch(one.tensor).clone(), false);
   }
   for (const NamedTensor& one : scripted.buffers) {
-    module.register_buffer(one.name, torchscript::to_torch(one.tensor).clone());
+    module.register_buffer(one.name, libtorch::to_torch(one.tensor).clone());
   }
   for (const std::string& list : scripted.tensor_lists) {
     module.register_attribute(list, c10::ListType::ofTensors(), c10::List<at::Tensor>());

@@ -1,4 +1,4 @@
-#include "engine/torchscript/translate.h"
+#include "engine/libtorch/translate.h"
 
 #include <c10/util/Exception.h>
 #include <torch/csrc/jit/frontend/error_report.h>
@@ -8,7 +8,7 @@
 
 #include "../archive/expect_error.h"
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 namespace {
 
 using test::expect_error;
@@ -68,4 +68,4 @@ TEST(Translated, TellsWhenMemoryRanOut) {
 }
 
 }  // namespace
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

@@ -74,6 +74,14 @@ TEST(CheckInputs, RefusesAnEmptyBatch) {
                  "shape [0, 1, 8, 8] is empty; [N, 1, 8, 8] with sizes of at least 1 is needed");
 }
 
+TEST(CheckInputs, HoldsASymbolWithinItsRange) {
+  const Dimension batch{.size = -1, .symbol = "N", .least = 2, .most = 4};
+  const MethodSpec some = forward_of({spec("x", DType::kFloat32, {batch})});
+  EXPECT_NO_THROW(check(some, {Tensor::zeros(DType::kFloat32, {4})}));
+  expect_refused(some, {Tensor::zeros(DType::kFloat32, {5})}, "shape [5]; [N] with N of 2 to 4 is needed");
+  expect_refused(some, {Tensor::zeros(DType::kFloat32, {1})}, "shape [1]; [N] with N of 2 to 4 is needed");
+}
+
 TEST(CheckInputs, BindsASymbolOnceForAllInputs) {
   const MethodSpec pair = forward_of({spec("tokens", DType::kInt64, {symbol("N"), symbol("T")}),
                                       spec("mask", DType::kBool, {symbol("N"), symbol("T")})});

@@ -32,7 +32,7 @@ struct Greys {
   Manifest manifest;
   FakeEngine engine;
   std::unique_ptr<Task> task = make_task(manifest, 0);
-  Pipeline pipeline{engine, *task, &manifest, {"mean"}, manifest.name};
+  Pipeline pipeline{engine, *task, &manifest, manifest.method("forward"), {"mean"}, manifest.name};
 };
 
 std::vector<Input> pictures(const std::vector<int>& values) {
@@ -175,7 +175,7 @@ struct Tensors {
                         return std::vector<NamedTensor>{{"output", Tensor::copy_of(std::vector<float>{2 * a - b}, {1})}};
                       }}}};
   std::unique_ptr<Task> task = make_task(std::nullopt, 0);
-  Pipeline pipeline{engine, *task, nullptr, {"a", "b"}, "double.pt"};
+  Pipeline pipeline{engine, *task, nullptr, nullptr, {"a", "b"}, "double.pt"};
 };
 
 Tensor one(float value) { return Tensor::copy_of(std::vector<float>{value}, {1}); }

@@ -2,7 +2,7 @@
 
 #include <c10/util/Exception.h>
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 
 /// While it lives, what LibTorch and the model (`aten::warn`) want to warn of on this thread goes nowhere: a
 /// library's user did not ask for text on standard error.
@@ -15,4 +15,4 @@ class Quiet {
   c10::WarningUtils::WarningHandlerGuard guard_{&handler_};
 };
 
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

@@ -1,4 +1,4 @@
-#include "engine/torchscript/translate.h"
+#include "engine/libtorch/translate.h"
 
 #include <c10/util/Exception.h>
 
@@ -10,7 +10,7 @@
 
 #include "core/text.h"
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 namespace {
 
 bool blank(const std::string& line) { return line.find_first_not_of(" \t~^<-HER.") == std::string::npos; }
@@ -66,4 +66,4 @@ void rethrow(ErrorCode code, const std::string& context) {
   throw Error(is_memory(message) ? ErrorCode::kResourceExhausted : code, cat(context, ": ", essence(message)));
 }
 
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

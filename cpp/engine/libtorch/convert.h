@@ -7,7 +7,7 @@
 
 #include <portfire/tensor.h>
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 
 DType dtype_of(at::ScalarType type);  ///< throws kUnsupported
 at::ScalarType scalar_type_of(DType dtype) noexcept;
@@ -21,4 +21,4 @@ Tensor from_torch(at::Tensor tensor);
 /// value is named "output", the k-th of several "output_k", a dictionary's by key. Throws kUnsupported.
 std::vector<NamedTensor> flatten(const c10::IValue& value);
 
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

@@ -4,9 +4,9 @@
 
 #include <portfire/model.h>
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 
 /// uint8 [H, W, 3] to float32 [1, C, H, W]. Throws kInvalidArgument on options that make no sense.
 at::Tensor image_tensor(const at::Tensor& image, const ImageTensorOptions& options);
 
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

@@ -1,4 +1,4 @@
-#include "engine/torchscript/convert.h"
+#include "engine/libtorch/convert.h"
 
 #include <ATen/Functions.h>
 #include <ATen/core/function_schema.h>
@@ -13,7 +13,7 @@
 
 #include "core/text.h"
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 namespace {
 
 constexpr std::array<std::pair<DType, at::ScalarType>, 10> kTypes{{{DType::kBool, at::kBool},
@@ -106,4 +106,4 @@ std::vector<NamedTensor> flatten(const c10::IValue& value) {
   return out;
 }
 
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

@@ -1,4 +1,4 @@
-#include "engine/torchscript/image_tensor.h"
+#include "engine/libtorch/image_tensor.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
@@ -9,7 +9,7 @@
 
 #include "core/text.h"
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 namespace {
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::kInvalidArgument, what); }
@@ -48,4 +48,4 @@ at::Tensor image_tensor(const at::Tensor& image, const ImageTensorOptions& optio
   return x.contiguous();
 }
 
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

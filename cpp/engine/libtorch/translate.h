@@ -6,7 +6,7 @@
 
 #include <portfire/error.h>
 
-namespace portfire::torchscript {
+namespace portfire::libtorch {
 
 /// The one line in LibTorch's message that says what was wrong.
 std::string essence(const std::string& message);
@@ -28,4 +28,4 @@ decltype(auto) translated(ErrorCode code, const std::string& context, Body&& bod
   }
 }
 
-}  // namespace portfire::torchscript
+}  // namespace portfire::libtorch

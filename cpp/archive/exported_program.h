@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <portfire/manifest.h>
+#include <portfire/tensor.h>
+
+#include "archive/archive.h"
+
+namespace portfire::exported {
+
+/// An argument or an output of a node, as torch.export's schema spells it
+/// (torch/_export/serde/schema.py, `Argument`); symbolic numbers are names like any other value's.
+struct Value {
+  enum class Kind : std::uint8_t {
+    kNone,
+    kName,          ///< `text`: what a node, a weight or the caller gave
+    kBool,          ///< `integer`
+    kInt,           ///< `integer`
+    kFloat,         ///< `real`
+    kString,        ///< `text`
+    kDType,         ///< `dtype`
+    kLayout,        ///< strided, the only one there is here
+    kMemoryFormat,  ///< `integer`, as the schema numbers them: 1 contiguous, 2 channels last, 3 of 3-D, 4 preserve
+    kDevice,        ///< `text`: "cpu"
+    kList,          ///< `items`
+  };
+  Kind kind = Kind::kNone;
+  std::string text{};
+  std::int64_t integer = 0;
+  double real = 0;
+  DType dtype = DType::kFloat32;
+  std::vector<Value> items{};
+};
+
+struct Argument {
+  std::string name;  ///< in the operator's schema
+  Value value;
+};
+
+struct Node {
+  std::string name;
+  std::string target;  ///< "torch.ops.aten.linear.default"
+  std::vector<Argument> arguments;
+  std::vector<Value> outputs;  ///< names, lists of names, or nothing where nobody asks
+};
+
+/// A parameter, buffer or constant: the raw elements of one record.
+struct Weight {
+  std::string value;   ///< what the nodes call it
+  std::string name;    ///< what the module called it: "layers.0.weight"
+  std::string record;  ///< "data/weights/weight_0"
+  DType dtype = DType::kFloat32;
+  Dims shape;
+  Dims strides;
+  std::int64_t offset = 0;  ///< elements
+  bool is_parameter = false;
+};
+
+/// torch.export's uncompiled program: a list of operator calls. It holds no code and no pickle.
+struct Program {
+  std::vector<std::string> inputs;  ///< values that the caller gives, as `signature.inputs`
+  MethodSpec signature;             ///< `forward`: dtypes, shapes and the ranges of their symbols; outputs have names only
+  std::vector<Weight> weights;
+  std::vector<Node> nodes;
+  std::vector<Value> outputs;
+  std::string torch_version;  ///< that wrote it
+};
+
+/// Reads `models/model.json` and the tables of weights, and holds every weight against its record: all its
+/// elements lie within. Throws kInvalidPackage with the place in the document, kUntrustedPackage on a
+/// pickled weight, kVersionMismatch on another major version of the schema, and kUnsupported, by name, on
+/// what Portfire does not run.
+Program read_program(const Archive& archive);
+
+}  // namespace portfire::exported

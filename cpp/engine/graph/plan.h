@@ -1,0 +1,56 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <portfire/tensor.h>
+
+#include "archive/exported_program.h"
+#include "engine/graph/operators.h"
+
+namespace portfire::graph {
+
+/// Where an argument of a step comes from: it is known already, it is what an earlier step left in a slot, or a
+/// list of such.
+struct Operand {
+  static constexpr int kNoSlot = -1;
+
+  int slot = kNoSlot;
+  c10::IValue constant{};         ///< without a slot or items
+  std::vector<Operand> items{};   ///< of a list that is not known before the call
+  c10::TypePtr element = nullptr; ///< of that list
+  bool is_tensor = false;         ///< a number in the slot is to become a tensor, as Python's wrapped numbers
+};
+
+/// One operator call.
+struct Step {
+  Operator op;
+  std::string name;                        ///< of the node, for errors
+  std::vector<Operand> operands;           ///< one for each argument of the operator's schema
+  std::vector<std::vector<int>> outputs;   ///< slots for each value returned; several take a list apart
+  std::vector<bool> lists;                 ///< whether the value is a list to take apart
+  std::vector<std::size_t> written;        ///< operands that the operator writes to
+  std::vector<int> last_uses;              ///< slots that are free afterwards
+};
+
+/// A program resolved against this LibTorch: nothing is looked up by name any more.
+struct Plan {
+  int slots = 0;
+  std::vector<int> inputs;
+  std::vector<Step> steps;
+  std::vector<Operand> outputs;
+  bool writes = false;  ///< an operator works in place
+  std::unordered_map<const c10::StorageImpl*, c10::Storage> weights;  ///< alive, so that no other takes their address
+};
+
+/// Maps `program`'s values to slots and its operators to this LibTorch's. The weights of `archive` are used where
+/// they lie, on the CPU, and copied elsewhere. Throws kInvalidPackage, kUntrustedPackage, and kUnsupported by
+/// name on whatever could not run.
+Plan make_plan(const exported::Program& program, const Archive& archive, Device device,
+               const std::vector<std::string>& allow_ops);
+
+}  // namespace portfire::graph

@@ -1,0 +1,186 @@
+"""Programs of torch.export with inputs to call them on: each shows another part of what they can hold."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+from torch.nn import functional as F
+
+N = Dim("N", min=1, max=512)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """`inputs` are what it is exported with; `others` differ in the sizes that are symbols."""
+
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    shapes: Any = None
+    others: tuple[tuple[Tensor, ...], ...] = ()
+
+    def save(self, path: Path) -> Path:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(self.module.eval(), self.inputs, dynamic_shapes=self.shapes)
+            torch.export.save(program, path)
+        return path
+
+
+def eager(path: Path, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    """What PyTorch itself makes of the file. (A module may take faster paths than its export.)"""
+    with torch.inference_mode():
+        return flat(torch.export.load(path).module()(*inputs))
+
+
+def flat(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [one for item in value.values() for one in flat(item)]
+    return [one for item in value for one in flat(item)]
+
+
+class _Function(nn.Module):
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args: Tensor) -> Any:
+        return self.function(*args)
+
+
+class _One(_Function):
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+class _Two(_Function):
+    def forward(self, x: Tensor, y: Tensor) -> Any:
+        return self.function(x, y)
+
+
+class _Constant(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.rand(8), persistent=False)
+        self.shift = torch.rand(8)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        y = x * self.scale + self.shift
+        return {"y": y, "mean": y.mean(0)}
+
+
+class _Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(32, 96)
+        self.out = nn.Linear(32, 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, _ = x.shape
+        q, k, v = (part.view(batch, length, 4, 8).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(y.transpose(1, 2).reshape(batch, length, 32))
+
+
+def _sizes(x: Tensor) -> Tensor:
+    n, width = x.shape
+    rows = x.repeat(2, 1).view(n, 2 * width) * n + n % 3
+    halves = torch.ones(n // 2 + 1).sum() + torch.zeros(3 * n - 1).numel()
+    return rows + torch.arange(n * 2 - n).unsqueeze(1) + halves
+
+
+def _lists(x: Tensor) -> Any:
+    first, second, third = torch.split(x, [1, 3, 4], dim=1)
+    values, places = torch.topk(third, 2)
+    return first, (second, [values, places]), torch.stack([first[:, 0], third[:, 0]])
+
+
+def _masks(x: Tensor, y: Tensor) -> Tensor:
+    picked = x[:, None, y]
+    return torch.where(picked > 0, picked, -1.0).masked_fill(picked.isnan(), 3).to(torch.float64)
+
+
+def _in_place(x: Tensor) -> Tensor:
+    x.add_(1)
+    z = torch.zeros_like(x)
+    z[:, 1:3] = x[:, :2].relu_()
+    return z + x
+
+
+torch.manual_seed(0)
+PROGRAMS: dict[str, Exported] = {
+    "perceptron": Exported(
+        nn.Sequential(nn.Linear(8, 16), nn.ReLU(inplace=True), nn.Linear(16, 4), nn.Softmax(-1)),
+        (torch.rand(3, 8),),
+        ({0: N},),
+        ((torch.rand(1, 8),), (torch.rand(512, 8),)),
+    ),
+    "convolutions": Exported(
+        nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 8, 3, groups=8, padding="same"),
+            nn.Hardswish(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.5),
+            nn.Linear(8, 5),
+        ),
+        (torch.rand(2, 3, 16, 16),),
+        ({0: N},),
+        ((torch.rand(5, 3, 16, 16),),),
+    ),
+    "static": Exported(nn.Sequential(nn.Conv1d(4, 4, 3), nn.GELU()), (torch.rand(1, 4, 9),)),
+    "attention": Exported(
+        _Attention(),
+        (torch.rand(2, 7, 32),),
+        ({0: N, 1: Dim("L", min=2, max=64)},),
+        ((torch.rand(3, 64, 32),), (torch.rand(1, 2, 32),)),
+    ),
+    "transformer": Exported(
+        nn.TransformerEncoderLayer(16, 2, 32, batch_first=True),
+        (torch.rand(2, 5, 16),),
+        ({0: N},),
+        ((torch.rand(4, 5, 16),),),
+    ),
+    "recurrent": Exported(nn.LSTM(4, 6, batch_first=True), (torch.rand(2, 5, 4),)),
+    "embedding": Exported(
+        nn.Sequential(nn.Embedding(20, 6), nn.LayerNorm(6)),
+        (torch.randint(0, 20, (2, 5)),),
+        ({0: N},),
+        ((torch.randint(0, 20, (7, 5)),),),
+    ),
+    "constants": Exported(_Constant(), (torch.rand(3, 8),), ({0: N},), ((torch.rand(9, 8),),)),
+    "sizes": Exported(
+        _One(_sizes),
+        (torch.rand(4, 6),),
+        ({0: N},),
+        ((torch.rand(7, 6),), (torch.rand(1, 6),)),
+    ),
+    "lists": Exported(_One(_lists), (torch.rand(3, 8),), ({0: N},), ((torch.rand(6, 8),),)),
+    "masks": Exported(_Two(_masks), (torch.randn(3, 8), torch.tensor([1, 5])), None),
+    "in place": Exported(_One(_in_place), (torch.randn(3, 4),), ({0: N},), ((torch.randn(5, 4),),)),
+    "resize": Exported(
+        _One(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)),
+        (torch.rand(1, 2, 5, 6),),
+    ),
+    "half": Exported(
+        nn.Sequential(nn.Linear(8, 8), nn.Tanh()).to(torch.bfloat16), (torch.rand(2, 8).to(torch.bfloat16),)
+    ),
+    "einsum": Exported(
+        _Two(lambda x, y: torch.einsum("nij,njk->nik", x, y).clamp(min=0.5)),
+        (torch.rand(2, 3, 4), torch.rand(2, 4, 5)),
+        ({0: N}, {0: N}),
+        ((torch.rand(6, 3, 4), torch.rand(6, 4, 5)),),
+    ),
+}

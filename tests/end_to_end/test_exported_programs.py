@@ -1,0 +1,291 @@
+"""`.pt2` files of torch.export in the engine graph: eager's own numbers, and files that deceive."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from exported import PROGRAMS, Exported, eager
+from faces import Program
+from torch import Tensor, nn
+
+import portfire
+
+Edit = Callable[[dict[str, bytes]], None]
+
+
+def call(model: portfire.Model, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    outputs = model.forward(*inputs)
+    given = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+    return [torch.from_dlpack(one) for one in given]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_gives_eagers_numbers_bit_for_bit(name: str, tmp_path: Path) -> None:
+    exported = PROGRAMS[name]
+    path = exported.save(tmp_path / "program.pt2")
+    model = portfire.load(path, threads=1)
+    assert (model.info.engine, model.info.task) == ("graph", "tensor")
+    torch.set_num_threads(1)
+    for inputs in (exported.inputs, *exported.others):
+        before = [one.clone() for one in inputs]
+        answers = [call(model, inputs) for _ in range(2)]
+        assert all(torch.equal(a, b) for a, b in zip(inputs, before, strict=True)), (
+            "the caller's input changed"
+        )
+        expected = eager(path, tuple(one.clone() for one in inputs))
+        for given in answers:
+            assert [one.dtype for one in given] == [one.dtype for one in expected]
+            assert all(torch.equal(a, b) for a, b in zip(given, expected, strict=True))
+
+
+@pytest.fixture(scope="module")
+def perceptron(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return PROGRAMS["perceptron"].save(tmp_path_factory.mktemp("exported") / "perceptron.pt2")
+
+
+def test_the_program_inspects_runs_and_times_it(perceptron: Path, tmp_path: Path, program: Program) -> None:
+    x = PROGRAMS["perceptron"].inputs[0].numpy()
+    np.save(tmp_path / "x.npy", x)
+    (info,) = program("inspect", "--json", perceptron).objects
+    assert (info["engine"], info["parameters"]) == ("graph", 8 * 16 + 16 + 16 * 4 + 4)
+    (argument,) = info["methods"][0]["arguments"]
+    assert argument["type"].startswith("float32[") and argument["type"].endswith(", 8]")
+    done = program("run", perceptron, tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    assert (done.status, done.err) == (0, "")
+    with torch.inference_mode():
+        np.testing.assert_array_equal(
+            np.load(tmp_path / "y.npy"), PROGRAMS["perceptron"].module(torch.from_numpy(x))
+        )
+    done = program("bench", perceptron, "--batch", 4, "--seconds", 0.05, "--json")
+    assert done.objects[0]["engine"] == "graph"
+    assert "plain_libtorch" not in done.objects[0]
+
+
+def test_a_version_folder_may_hold_it(perceptron: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "name" / "3"
+    folder.mkdir(parents=True)
+    (folder / "model.pt2").write_bytes(perceptron.read_bytes())
+    assert portfire.load(tmp_path / "name").info.path == str(folder / "model.pt2")
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (np.zeros((3, 9), np.float32), "shape [3, 9]"),
+        (np.zeros((3, 8), np.float64), "dtype float64; float32 is needed"),
+        (np.zeros(8, np.float32), "shape [8]"),
+        (np.zeros((0, 8), np.float32), "is empty"),
+        (np.zeros((513, 8), np.float32), "of 1 to 512 is needed"),
+    ],
+)
+def test_inputs_are_held_against_what_it_was_exported_for(perceptron: Path, x: Any, says: str) -> None:
+    with pytest.raises(portfire.InvalidInputError) as error:
+        portfire.load(perceptron).forward(x)
+    assert says in str(error.value)
+
+
+def test_an_index_out_of_range_is_an_error(tmp_path: Path) -> None:
+    model = portfire.load(PROGRAMS["embedding"].save(tmp_path / "embedding.pt2"))
+    with pytest.raises(portfire.InvalidInputError, match="out of range"):
+        model.forward(np.full((2, 5), 20))
+    assert model.forward(np.zeros((2, 5), np.int64)).shape == (2, 5, 6)
+
+
+def test_another_engine_is_refused(perceptron: Path, tmp_path: Path) -> None:
+    with pytest.raises(portfire.UnsupportedError, match="which the engine torchscript does not run"):
+        portfire.load(perceptron, engine="torchscript")
+
+
+class _Counts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls.add_(1)
+        return x + self.calls
+
+
+class _Chooses(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cond(x.sum() > 0, lambda y: y + 1, lambda y: y - 1, (x,))
+
+
+@pytest.mark.parametrize("module", [_Counts(), _Chooses()])
+def test_what_cannot_run_is_named_at_load(module: nn.Module, tmp_path: Path) -> None:
+    path = Exported(module, (torch.rand(3),)).save(tmp_path / "program.pt2")
+    with pytest.raises(portfire.UnsupportedError) as error:
+        portfire.load(path)
+    assert "\n" not in str(error.value)
+    assert ("calls" if isinstance(module, _Counts) else "cond") in str(error.value)
+
+
+def edited(source: Path, target: Path, edit: Edit) -> Path:
+    with zipfile.ZipFile(source) as archive:
+        files = {name.split("/", 1)[1]: archive.read(name) for name in archive.namelist()}
+    edit(files)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(f"program/{name}"), data)
+    return target
+
+
+def in_json(record: str, change: Callable[[Any], None]) -> Edit:
+    def edit(files: dict[str, bytes]) -> None:
+        document = json.loads(files[record])
+        change(document)
+        files[record] = json.dumps(document).encode()
+
+    return edit
+
+
+def in_program(change: Callable[[Any], None]) -> Edit:
+    return in_json("models/model.json", change)
+
+
+def in_weight(field: str, value: Any) -> Edit:
+    def change(document: Any) -> None:
+        entry = document["config"]["0.weight"]
+        (entry if field in entry else entry["tensor_meta"])[field] = value
+
+    return in_json("data/weights/model_weights_config.json", change)
+
+
+def set_target(target: str) -> Edit:
+    return in_program(lambda d: d["graph_module"]["graph"]["nodes"][0].update(target=target))
+
+
+def short_record(files: dict[str, bytes]) -> None:
+    files["data/weights/weight_0"] = files["data/weights/weight_0"][:-1]
+
+
+def no_record(files: dict[str, bytes]) -> None:
+    del files["data/weights/weight_0"]
+
+
+def a_pickle(files: dict[str, bytes]) -> None:
+    files["data/extra.pkl"] = b"\x80\x02K\x01."
+
+
+def unknown_value(document: Any) -> None:
+    node = document["graph_module"]["graph"]["nodes"][0]
+    node["inputs"][0]["arg"] = {"as_tensor": {"name": "nobody"}}
+
+
+def missing_argument(document: Any) -> None:
+    del document["graph_module"]["graph"]["nodes"][0]["inputs"][1]
+
+
+def wrong_kind(document: Any) -> None:
+    document["graph_module"]["graph"]["nodes"][0]["inputs"][1]["arg"] = {"as_string": "weight"}
+
+
+def too_many_outputs(document: Any) -> None:
+    node = document["graph_module"]["graph"]["nodes"][0]
+    node["outputs"].append({"as_tensor": {"name": "more"}})
+
+
+def other_schema(document: Any) -> None:
+    document["schema_version"]["major"] = 9
+
+
+DECEPTIONS: dict[str, tuple[Edit, str, str]] = {
+    "a pickled weight": (in_weight("use_pickle", True), "untrusted-package", "is pickled"),
+    "a pickle": (a_pickle, "untrusted-package", "a pickle in a torch.export archive"),
+    "a weight shorter than its shape": (short_record, "invalid-package", "leaves its record"),
+    "a weight that is not there": (no_record, "invalid-package", "is missing"),
+    "a shape beyond the record": (
+        in_weight("sizes", [{"as_int": 1 << 40}, {"as_int": 1 << 40}]),
+        "invalid-package",
+        "leaves its record",
+    ),
+    "a stride beyond the record": (
+        in_weight("strides", [{"as_int": 9}, {"as_int": 1}]),
+        "invalid-package",
+        "leaves its record",
+    ),
+    "a negative stride": (
+        in_weight("strides", [{"as_int": -8}, {"as_int": 1}]),
+        "invalid-package",
+        "at least 0",
+    ),
+    "an offset beyond the record": (
+        in_weight("storage_offset", {"as_int": 1}),
+        "invalid-package",
+        "leaves its record",
+    ),
+    "a path trick": (in_weight("path_name", "../../../secret"), "invalid-package", "is missing"),
+    "an operator that reads files": (
+        set_target("torch.ops.aten.from_file.default"),
+        "untrusted-package",
+        "aten::from_file",
+    ),
+    "an operator beside the tensor": (
+        set_target("torch.ops.aten.as_strided.default"),
+        "untrusted-package",
+        "aten::as_strided",
+    ),
+    "a custom operator": (set_target("torch.ops.mine.run.default"), "untrusted-package", "mine::run"),
+    "an operator that there is not": (
+        set_target("torch.ops.aten.linnear.default"),
+        "unsupported",
+        "aten.linnear",
+    ),
+    "a Python function": (set_target("os.system"), "unsupported", "os.system"),
+    "a value that nobody gives": (in_program(unknown_value), "invalid-package", '"nobody" is used before'),
+    "a missing argument": (
+        in_program(missing_argument),
+        "invalid-package",
+        '"weight" of aten::linear is missing',
+    ),
+    "an argument of another kind": (
+        in_program(wrong_kind),
+        "invalid-package",
+        "does not fit the type Tensor",
+    ),
+    "more outputs than there are": (in_program(too_many_outputs), "invalid-package", "gives 1 values"),
+    "a newer schema": (in_program(other_schema), "version-mismatch", "schema version 9"),
+    "no JSON": (lambda files: files.update({"models/model.json": b"{"}), "invalid-package", "not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", DECEPTIONS)
+def test_a_file_that_deceives_is_refused(
+    name: str, perceptron: Path, tmp_path: Path, program: Program
+) -> None:
+    edit, code, says = DECEPTIONS[name]
+    path = edited(perceptron, tmp_path / "program.pt2", edit)
+    for ask in (portfire.load, portfire.inspect):
+        with pytest.raises(portfire.Error) as error:
+            ask(path)
+        assert (error.value.code, says in str(error.value)) == (code, True), str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_the_same_file_put_together_again_runs(perceptron: Path, tmp_path: Path) -> None:
+    """Else the test above would prove nothing."""
+    path = edited(perceptron, tmp_path / "program.pt2", lambda files: None)
+    assert portfire.load(path).forward(np.zeros((1, 8), np.float32)).shape == (1, 4)
+
+
+class _WritesThroughAView(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen[0].add_(x)
+        return x + self.seen[0]
+
+
+def test_no_call_writes_to_a_weight(tmp_path: Path) -> None:
+    path = Exported(_WritesThroughAView(), (torch.rand(3),)).save(tmp_path / "program.pt2")
+    with pytest.raises(portfire.UnsupportedError, match="writes to a weight"):
+        portfire.load(path).forward(np.ones(3, np.float32))
