@@ -43,11 +43,15 @@ def read_golden(raw: RawSample, task: str, label: str) -> Golden:
     """Reads and decodes one raw input; `label` is what errors call it."""
     if isinstance(raw, str | Path):
         label = str(raw)
-        try:
-            raw = Path(raw).read_bytes()
-        except OSError as error:
-            raise NotFoundError(f"{label}: cannot be read ({error.strerror})") from error
+        raw = read_file(raw)
     return _image(raw, label) if task == "image-classification" else _tensors(raw, label)
+
+
+def read_file(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise NotFoundError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _image(raw: Any, label: str) -> Golden:

@@ -18,7 +18,16 @@ from torch import nn
 import portfire
 from portfire import DEFAULT_MAX_PIXELS, InvalidArgumentError, IoError, VerificationFailedError, _torchscript
 from portfire._files import replacing
-from portfire._golden import Golden, RawSample, Stages, difference, read_golden, replay, to_safetensors
+from portfire._golden import (
+    Golden,
+    RawSample,
+    Stages,
+    difference,
+    read_file,
+    read_golden,
+    replay,
+    to_safetensors,
+)
 from portfire._specs import check_specs, derive_specs
 from portfire.manifest import (
     METHODS,
@@ -54,6 +63,7 @@ def package(
     tolerances: Mapping[str, Tolerance] | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     max_batch: int = 64,
+    assets: Mapping[str, bytes | str | Path] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Writes `module` to `path` as a package, once it computes natively what it computes here.
@@ -71,6 +81,7 @@ def package(
         tolerances: by dtype; what is left out is `DEFAULT_TOLERANCES`.
         max_pixels: of an image; larger ones are refused.
         max_batch: the most samples that `run` and `map` put through one call of `forward`.
+        assets: files that travel with the model, stored as `assets/<name>`; each is bytes or a path to them.
         provenance: how the model came to be; plain JSON.
 
     Returns the manifest as stored. Raises InvalidArgumentError on a module or an argument that cannot be
@@ -106,7 +117,7 @@ def package(
         allowed,
         "computes something else as TorchScript than in eager Python",
     )
-    files = _golden_files(specs, samples, expected)
+    files = {**_asset_files(assets or {}), **_golden_files(specs, samples, expected)}
     used = {spec.dtype for method in specs.values() for spec in method.outputs}
     manifest = Manifest(
         name=name,
@@ -146,6 +157,17 @@ def _copy(module: nn.Module) -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of scripted modules: their gradients are looked at
         return copy.deepcopy(module).cpu().eval()
+
+
+def _asset_files(assets: Mapping[str, bytes | str | Path]) -> dict[str, bytes]:
+    files = {}
+    for name, content in assets.items():
+        if any(part in ("", ".", "..") for part in name.split("/")) or not name.isprintable() or "\\" in name:
+            raise InvalidArgumentError(
+                f"{name!r} names no asset; a relative path is needed, without empty, . and .. parts"
+            )
+        files[f"assets/{name}"] = content if isinstance(content, bytes) else read_file(content)
+    return files
 
 
 def _golden_files(

@@ -116,6 +116,36 @@ def test_the_archive_holds_the_manifest_and_golden_samples(path: Path) -> None:
     }
 
 
+def test_assets_travel_and_are_held_against_their_hashes(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("one\ntwo\n")
+    manifest = write(path, assets={"words.txt": tmp_path / "words.txt", "deep/er.bin": b"\x00\x01"})
+    files = extra(path)
+    assert files["assets/words.txt"] == b"one\ntwo\n"
+    assert files["assets/deep/er.bin"] == b"\x00\x01"
+    assert manifest.files["assets/words.txt"].bytes == 8
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(path.with_name("changed.pt"), "w") as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            new.writestr(entry, b"one\nTwo\n" if entry.filename.endswith("words.txt") else content)
+    with pytest.raises(
+        portfire.InvalidPackageError, match=r"assets/words.txt.*it was changed after packaging"
+    ):
+        portfire.load(path.with_name("changed.pt"))
+
+
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "../up", "a//b", "a/./b", "a\\b", "a\nb"])
+def test_assets_have_plain_relative_names(path: Path, name: str) -> None:
+    with pytest.raises(portfire.InvalidArgumentError, match="names no asset"):
+        write(path, assets={name: b"x"})
+    assert nothing_left(path)
+
+
+def test_a_missing_asset_is_named(path: Path) -> None:
+    with pytest.raises(portfire.NotFoundError, match=r"none\.txt: cannot be read"):
+        write(path, assets={"words.txt": "none.txt"})
+    assert nothing_left(path)
+
+
 def test_golden_outputs_are_eager_pythons(path: Path) -> None:
     module = Means().eval()
     write(path, module)
