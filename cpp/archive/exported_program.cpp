@@ -12,6 +12,7 @@
 #include <portfire/error.h>
 
 #include "archive/exported_value.h"
+#include "archive/exported_weights.h"
 #include "archive/json_node.h"
 #include "core/text.h"
 
@@ -20,13 +21,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kProgram = "models/model.json";
 constexpr std::int64_t kSchemaMajor = 8;  // torch/_export/serde/schema.py, SCHEMA_VERSION
 
-json read_json(const Archive& archive, std::string_view record, const std::string& document) {
-  const std::vector<std::byte> bytes = archive.read(record);
-  return parse_strict_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, document);
-}
+std::string model_of(const std::string& method) { return method == "forward" ? "model" : method; }
 
 /// "2*Symbol('s77', positive=True, integer=True)" as "2*s77".
 std::string plain_expression(std::string text) {
@@ -71,66 +68,6 @@ Dimension dimension_of(const JsonNode& size, const std::map<std::string, Range>&
   return dimension;
 }
 
-Dims fixed_dims(const JsonNode& node) {
-  std::vector<std::int64_t> sizes;
-  for (const JsonNode& element : node.elements()) sizes.push_back(element.only_field("as_int").integer(0));
-  return Dims(std::span<const std::int64_t>(sizes));
-}
-
-/// One past the last element that the strides reach; -1 where that is no number of elements.
-std::int64_t reach(const Dims& shape, const Dims& strides, std::int64_t offset) {
-  std::int64_t last = offset;
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    std::int64_t step = 0;
-    if (shape[axis] == 0) return offset;
-    if (__builtin_mul_overflow(shape[axis] - 1, strides[axis], &step) || __builtin_add_overflow(last, step, &last)) return -1;
-  }
-  return last == std::numeric_limits<std::int64_t>::max() ? -1 : last + 1;
-}
-
-void check_extent(const Archive& archive, const Weight& weight, const JsonNode& node) {
-  const ArchiveEntry* entry = archive.find(weight.record);
-  if (entry == nullptr) node.fail(cat("its record ", quoted(weight.record), " is missing"));
-  const std::int64_t elements = reach(weight.shape, weight.strides, weight.offset);
-  std::int64_t bytes = 0;
-  if (elements < 0 || __builtin_mul_overflow(elements, static_cast<std::int64_t>(size_of(weight.dtype)), &bytes) ||
-      static_cast<std::uint64_t>(bytes) > entry->bytes) {
-    node.fail(cat("shape ", weight.shape.to_string(), " with strides ", weight.strides.to_string(), " leaves its record ",
-                  quoted(weight.record), " of ", entry->bytes, " bytes"));
-  }
-}
-
-/// The weights of one table, by the module's names.
-void read_weights(const Archive& archive, const std::string& folder, std::string_view table,
-                  std::map<std::string, Weight>& weights) {
-  const std::string record = cat(folder, table);
-  if (archive.find(record) == nullptr) return;
-  const std::string document = cat(archive.path(), ": ", record);
-  const json text = read_json(archive, record, document);
-  const JsonNode root(text, document);
-  root.require({"config"});
-  for (const auto& [name, node] : root.at("config").fields()) {
-    node.require({"path_name", "is_param", "use_pickle", "tensor_meta"});
-    if (node.at("use_pickle").boolean()) {
-      throw Error(ErrorCode::kUntrustedPackage, cat(document, ": ", quoted(name), " is pickled; only raw weights are read"));
-    }
-    const JsonNode meta = node.at("tensor_meta");
-    meta.require({"dtype", "sizes", "strides", "storage_offset", "layout"});
-    if (meta.at("layout").integer(0) != kStridedLayout) node.fail("its layout is not strided");
-    Weight weight{.value = {},
-                  .name = name,
-                  .record = cat(folder, node.at("path_name").string()),
-                  .dtype = dtype_from(meta.at("dtype")),
-                  .shape = fixed_dims(meta.at("sizes")),
-                  .strides = fixed_dims(meta.at("strides")),
-                  .offset = meta.at("storage_offset").only_field("as_int").integer(0),
-                  .is_parameter = node.at("is_param").boolean()};
-    if (weight.strides.size() != weight.shape.size()) node.fail("its strides are not as many as its sizes");
-    check_extent(archive, weight, node);
-    weights[name] = std::move(weight);
-  }
-}
-
 /// Refuses names that nothing before has given.
 class Names {
  public:
@@ -149,16 +86,22 @@ class Names {
   std::set<std::string> known_;
 };
 
+Graph read_graph(const JsonNode& node);
+
+Value argument_from(const JsonNode& node) {
+  const auto [kind, value] = node.only_field();
+  if (kind != "as_graph") return value_from(node);
+  value.require({"graph"});
+  return {.kind = Value::Kind::kGraph, .graph = std::make_shared<const Graph>(read_graph(value.at("graph")))};
+}
+
 Node read_node(const JsonNode& node, Names& names) {
   node.require({"target", "inputs", "outputs"});
   Node out{.name = {}, .target = node.at("target").string(), .arguments = {}, .outputs = {}};
   if (node.has("name") && node.at("name").is_string()) out.name = node.at("name").string();
-  if (out.target.starts_with("torch.ops.higher_order.")) {
-    throw Error(ErrorCode::kUnsupported, cat("the operator ", quoted(out.target), " is not supported"));
-  }
   for (const JsonNode& argument : node.at("inputs").elements()) {
     argument.require({"name", "arg"});
-    out.arguments.push_back({argument.at("name").string(), value_from(argument.at("arg"))});
+    out.arguments.push_back({argument.at("name").string(), argument_from(argument.at("arg"))});
     names.require(out.arguments.back().value, argument);
   }
   for (const JsonNode& output : node.at("outputs").elements()) {
@@ -166,6 +109,25 @@ Node read_node(const JsonNode& node, Names& names) {
     names.add(out.outputs.back());
   }
   return out;
+}
+
+/// A branch, or the body of a loop: it knows its inputs only.
+Graph read_graph(const JsonNode& node) {
+  node.require({"inputs", "outputs", "nodes"});
+  Graph graph;
+  Names names;
+  for (const JsonNode& input : node.at("inputs").elements()) {
+    const Value value = value_from(input);
+    if (value.kind != Value::Kind::kName) input.fail("an input of a branch or a loop is not a name");
+    graph.inputs.push_back(value.text);
+    names.add(value);
+  }
+  for (const JsonNode& one : node.at("nodes").elements()) graph.nodes.push_back(read_node(one, names));
+  for (const JsonNode& output : node.at("outputs").elements()) {
+    graph.outputs.push_back(value_from(output));
+    names.require(graph.outputs.back(), output);
+  }
+  return graph;
 }
 
 /// What the module's caller calls the inputs, where the export says so.
@@ -183,7 +145,7 @@ std::vector<std::string> argument_names(const JsonNode& calls) {
 
 class Reader {
  public:
-  Reader(const Archive& archive, const JsonNode& root) : archive_(archive), root_(root) {}
+  Reader(const Archive& archive, const JsonNode& root, const std::string& method) : archive_(archive), root_(root), method_(method) {}
 
   Program read() {
     root_.require({"graph_module", "schema_version", "range_constraints"});
@@ -200,10 +162,11 @@ class Reader {
     graph.require({"inputs", "outputs", "nodes", "tensor_values"});
     module.at("signature").require({"input_specs", "output_specs"});
     ranges_ = read_ranges(root_.at("range_constraints"));
-    read_weights(archive_, "data/weights/", "model_weights_config.json", weights_);
-    read_weights(archive_, "data/constants/", "model_constants_config.json", weights_);
+    const std::string name = model_of(method_);
+    read_weights(archive_, "data/weights/", name + "_weights_config.json", weights_);
+    read_weights(archive_, "data/constants/", name + "_constants_config.json", weights_);
     read_inputs(module, graph.at("tensor_values"));
-    for (const JsonNode& node : graph.at("nodes").elements()) program_.nodes.push_back(read_node(node, names_));
+    for (const JsonNode& node : graph.at("nodes").elements()) program_.graph.nodes.push_back(read_node(node, names_));
     read_outputs(module.at("signature").at("output_specs"));
     return std::move(program_);
   }
@@ -214,9 +177,10 @@ class Reader {
   }
 
   void read_inputs(const JsonNode& module, const JsonNode& tensor_values) {
-    program_.signature.name = "forward";
+    program_.signature.name = method_;
     for (const JsonNode& spec : module.at("signature").at("input_specs").elements()) {
       const auto [kind, node] = spec.only_field();
+      if (kind == "user_input" || kind == "constant_input") ++user_inputs_;
       if (kind == "user_input") {
         node.require({"arg"});
         read_user_input(node.at("arg"), tensor_values);
@@ -227,27 +191,34 @@ class Reader {
       } else if (kind == "tensor_constant") {
         read_weight(node, "tensor_constant_name");
       } else if (kind != "constant_input") {  // which the program has within already
-        unsupported(cat("an input of kind ", quoted(kind), "; tensors are supported"));
+        unsupported(cat("an input of kind ", quoted(kind), "; tensors and numbers are supported"));
       }
     }
     const std::vector<std::string> names = argument_names(module.at("module_call_graph"));
-    if (names.size() != program_.inputs.size()) return;
-    for (std::size_t k = 0; k < names.size(); ++k) program_.signature.inputs[k].name = names[k];
+    if (names.size() != user_inputs_) return;
+    for (std::size_t k = 0; k < places_.size(); ++k) program_.signature.inputs[k].name = names[places_[k]];
   }
 
   void read_user_input(const JsonNode& argument, const JsonNode& tensor_values) {
+    const Value value = value_from(argument);
     const auto [kind, node] = argument.only_field();
-    if (kind != "as_tensor") unsupported(cat("an input of kind ", quoted(kind), "; tensors are supported"));
-    node.require({"name"});
-    const std::string name = node.at("name").string();
-    if (!tensor_values.has(name)) node.fail(cat(quoted(name), " is not among the tensor values"));
-    const JsonNode meta = tensor_values.at(name);
-    meta.require({"dtype", "sizes"});
-    TensorSpec spec{.name = name, .dtype = dtype_from(meta.at("dtype")), .shape = {}, .minimum = {}, .maximum = {}, .layout = {}, .unit = {}};
-    for (const JsonNode& size : meta.at("sizes").elements()) spec.shape.push_back(dimension_of(size, ranges_));
+    if (value.kind == Value::Kind::kList) unsupported("an input that is a list; tensors and numbers are supported");
+    if (value.kind != Value::Kind::kName) return;  // the export fixed its value
+    TensorSpec spec{.name = value.text, .dtype = {}, .shape = {}, .minimum = {}, .maximum = {}, .layout = {}, .unit = {}};
+    if (kind == "as_tensor") {
+      if (!tensor_values.has(value.text)) node.fail(cat(quoted(value.text), " is not among the tensor values"));
+      const JsonNode meta = tensor_values.at(value.text);
+      meta.require({"dtype", "sizes"});
+      spec.dtype = dtype_from(meta.at("dtype"));
+      for (const JsonNode& size : meta.at("sizes").elements()) spec.shape.push_back(dimension_of(size, ranges_));
+    } else {
+      spec.dtype = kind == "as_sym_int" ? DType::kInt64 : kind == "as_sym_float" ? DType::kFloat64 : DType::kBool;
+      program_.numbers.push_back(program_.graph.inputs.size());
+    }
     program_.signature.inputs.push_back(std::move(spec));
-    program_.inputs.push_back(name);
-    names_.add({.kind = Value::Kind::kName, .text = name});
+    places_.push_back(user_inputs_ - 1);
+    program_.graph.inputs.push_back(value.text);
+    names_.add(value);
   }
 
   void read_weight(const JsonNode& node, std::string_view name_field) {
@@ -265,17 +236,14 @@ class Reader {
   void read_outputs(const JsonNode& specs) {
     for (const JsonNode& spec : specs.elements()) {
       const auto [kind, node] = spec.only_field();
-      if (kind == "buffer_mutation") {
-        node.require({"buffer_name"});
-        unsupported(cat("it changes its buffer ", quoted(node.at("buffer_name").string()), " with every call; models without state are supported"));
-      }
+      if (kind == "buffer_mutation" || kind == "user_input_mutation") continue;  // a call changes nothing (ADR 9)
       if (kind != "user_output") unsupported(cat("an output of kind ", quoted(kind), "; plain ones are supported"));
       node.require({"arg"});
       Value value = value_from(node.at("arg"));
       names_.require(value, node);
-      program_.outputs.push_back(std::move(value));
+      program_.graph.outputs.push_back(std::move(value));
     }
-    const std::size_t count = program_.outputs.size();
+    const std::size_t count = program_.graph.outputs.size();
     for (std::size_t k = 0; k < count; ++k) {
       program_.signature.outputs.push_back({.name = count == 1 ? "output" : cat("output_", k), .dtype = {}, .shape = {}, .minimum = {}, .maximum = {}, .layout = {}, .unit = {}});
     }
@@ -283,19 +251,25 @@ class Reader {
 
   const Archive& archive_;
   const JsonNode& root_;
+  const std::string& method_;
   Program program_;
   Names names_;
+  std::size_t user_inputs_ = 0;      // with those whose value the export fixed
+  std::vector<std::size_t> places_;  // among these, of the inputs that are left
   std::map<std::string, Range> ranges_;
   std::map<std::string, Weight> weights_;
 };
 
 }  // namespace
 
-Program read_program(const Archive& archive) {
-  const std::string document = cat(archive.path(), ": ", kProgram);
-  const json text = read_json(archive, kProgram, document);
+std::string record_of(const std::string& method) { return cat("models/", model_of(method), ".json"); }
+
+Program read_program(const Archive& archive, const std::string& method) {
+  const std::string record = record_of(method);
+  const std::string document = cat(archive.path(), ": ", record);
+  const json text = read_json(archive, record, document);
   try {
-    return Reader(archive, JsonNode(text, document)).read();
+    return Reader(archive, JsonNode(text, document), method).read();
   } catch (const Error& error) {  // of parts that do not know where they stand
     if (error.code() != ErrorCode::kUnsupported || std::string_view(error.what()).starts_with(archive.path())) throw;
     throw Error(error.code(), cat(document, ": ", error.what()));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "archive/archive.h"
 
 namespace portfire::exported {
+
+struct Graph;
 
 /// An argument or an output of a node, as torch.export's schema spells it
 /// (torch/_export/serde/schema.py, `Argument`); symbolic numbers are names like any other value's.
@@ -26,6 +29,7 @@ struct Value {
     kMemoryFormat,  ///< `integer`, as the schema numbers them: 1 contiguous, 2 channels last, 3 of 3-D, 4 preserve
     kDevice,        ///< `text`: "cpu"
     kList,          ///< `items`
+    kGraph,         ///< `graph`: a branch, or the body of a loop
   };
   Kind kind = Kind::kNone;
   std::string text{};
@@ -33,6 +37,7 @@ struct Value {
   double real = 0;
   DType dtype = DType::kFloat32;
   std::vector<Value> items{};
+  std::shared_ptr<const Graph> graph{};
 };
 
 struct Argument {
@@ -45,6 +50,13 @@ struct Node {
   std::string target;  ///< "torch.ops.aten.linear.default"
   std::vector<Argument> arguments;
   std::vector<Value> outputs;  ///< names, lists of names, or nothing where nobody asks
+};
+
+/// Operator calls in order; the names in them are the graph's own.
+struct Graph {
+  std::vector<std::string> inputs;
+  std::vector<Node> nodes;
+  std::vector<Value> outputs;
 };
 
 /// A parameter, buffer or constant: the raw elements of one record.
@@ -61,18 +73,20 @@ struct Weight {
 
 /// torch.export's uncompiled program: a list of operator calls. It holds no code and no pickle.
 struct Program {
-  std::vector<std::string> inputs;  ///< values that the caller gives, as `signature.inputs`
-  MethodSpec signature;             ///< `forward`: dtypes, shapes and the ranges of their symbols; outputs have names only
+  MethodSpec signature;  ///< dtypes, shapes and the ranges of their symbols; outputs have names only
   std::vector<Weight> weights;
-  std::vector<Node> nodes;
-  std::vector<Value> outputs;
+  Graph graph;           ///< its inputs are what the caller gives, as `signature.inputs`
+  std::vector<std::size_t> numbers;  ///< inputs that the nodes take as numbers; the caller gives tensors without axes
   std::string torch_version;  ///< that wrote it
 };
 
-/// Reads `models/model.json` and the tables of weights, and holds every weight against its record: all its
-/// elements lie within. Throws kInvalidPackage with the place in the document, kUntrustedPackage on a
+/// The method `forward` is the archive's model "model", where torch.export.save puts it; others have their own names.
+std::string record_of(const std::string& method);
+
+/// Reads a method's `models/<name>.json` and its tables of weights, and holds every weight against its record: all
+/// its elements lie within. Throws kInvalidPackage with the place in the document, kUntrustedPackage on a
 /// pickled weight, kVersionMismatch on another major version of the schema, and kUnsupported, by name, on
 /// what Portfire does not run.
-Program read_program(const Archive& archive);
+Program read_program(const Archive& archive, const std::string& method);
 
 }  // namespace portfire::exported

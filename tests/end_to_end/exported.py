@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops import scan, while_loop
 from torch.export import Dim
 from torch.nn import functional as F
 
@@ -115,6 +116,49 @@ def _in_place(x: Tensor) -> Tensor:
     return z + x
 
 
+class _Branches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        y = torch.cond(
+            x.sum() > 0, lambda x: (self.linear(x), x.sum(1)), lambda x: (x - 1, x[:, 0] * 2), (x,)
+        )
+        with torch.no_grad():
+            z = y[0] + 1
+        return torch.cond(x.shape[0] > 2, lambda z: z * 2, lambda z: z / 2, (z,)), y[1]
+
+
+def _loops(x: Tensor) -> Any:
+    step = torch.tensor(0)
+    count, y = while_loop(lambda i, y: (i < 5) & (y.sum() < 50), lambda i, y: (i + 1, y * 1.5 + x), (step, x))
+    rows = torch._higher_order_ops.map(lambda row, shift: (row * shift, row.max()), y, x.sum())
+    return count, rows
+
+
+def _running(x: Tensor) -> Any:
+    return scan(lambda carry, row: (carry + row, carry * row), torch.zeros(3), x)
+
+
+class _Counts(nn.Module):
+    """With state: every call begins with the one that was exported."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("seen", torch.zeros(2, 3))
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x: Tensor) -> Any:
+        self.calls.add_(1)
+        self.seen[0].add_(x.sum(0))
+        self.seen[1, :2] = x[0, :2]
+        return F.batch_norm(
+            x, self.norm.running_mean, self.norm.running_var, training=True
+        ), self.seen + self.calls
+
+
 torch.manual_seed(0)
 PROGRAMS: dict[str, Exported] = {
     "perceptron": Exported(
@@ -177,6 +221,15 @@ PROGRAMS: dict[str, Exported] = {
     "half": Exported(
         nn.Sequential(nn.Linear(8, 8), nn.Tanh()).to(torch.bfloat16), (torch.rand(2, 8).to(torch.bfloat16),)
     ),
+    "branches": Exported(
+        _Branches(),
+        (torch.rand(2, 4),),
+        ({0: N},),
+        ((torch.rand(3, 4),), (-torch.rand(3, 4),)),
+    ),
+    "loops": Exported(_One(_loops), (torch.rand(3, 4),), ({0: N},), ((torch.rand(5, 4) * 9,),)),
+    "scan": Exported(_One(_running), (torch.rand(4, 3),), ({0: N},), ((torch.rand(6, 3),),)),
+    "state": Exported(_Counts(), (torch.rand(4, 3),), ({0: N},), ((torch.rand(6, 3),),)),
     "einsum": Exported(
         _Two(lambda x, y: torch.einsum("nij,njk->nik", x, y).clamp(min=0.5)),
         (torch.rand(2, 3, 4), torch.rand(2, 4, 5)),

@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   zip.entries.push_back(portfire::test::record("m/data/weights/weight_0", std::string(64, 'x')));
   const auto archive = portfire::Archive::from_bytes(zip.bytes(), "fuzz");
   try {
-    for (const auto& weight : portfire::exported::read_program(archive).weights) {
+    for (const auto& weight : portfire::exported::read_program(archive, "forward").weights) {
       portfire::require(archive.find(weight.record) != nullptr && weight.shape.size() == weight.strides.size());
     }
   } catch (const portfire::Error& error) {

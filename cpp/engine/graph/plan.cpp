@@ -7,12 +7,16 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include <portfire/error.h>
 
 #include "core/text.h"
+#include "engine/graph/control_flow.h"
 #include "engine/graph/weights.h"
+#include "engine/graph/writes.h"
 #include "engine/libtorch/convert.h"
 
 namespace portfire::graph {
@@ -24,33 +28,52 @@ using c10::TypePtr;
 using exported::Value;
 using Kind = Value::Kind;
 
+constexpr std::string_view kHigherOrder = "torch.ops.higher_order.";
+
+/// What all the blocks of a plan share.
+struct Surroundings {
+  const Archive& archive;
+  Device device;
+  const std::vector<std::string>& allow_ops;
+  std::shared_ptr<Storages> storages = std::make_shared<Storages>();
+  bool writes = false;
+};
+
+/// Plans one graph: the program's, or within it a branch's or a loop's.
 class Planner {
  public:
-  Planner(const exported::Program& program, const Archive& archive, Device device, const std::vector<std::string>& allow_ops)
-      : program_(program), archive_(archive), device_(device), allow_ops_(allow_ops) {}
+  Planner(const exported::Graph& graph, Surroundings& surroundings) : graph_(graph), all_(surroundings) {
+    for (const std::string& input : graph.inputs) block_.inputs.push_back(new_slot(input));
+  }
 
-  Plan plan() {
-    for (const exported::Weight& weight : program_.weights) {
-      const at::Tensor tensor = weight_tensor(archive_, weight, device_);
-      plan_.weights.emplace(tensor.storage().unsafeGetStorageImpl(), tensor.storage());
-      weights_[weight.value] = tensor;
+  /// A weight that nothing writes to.
+  void add_constant(const std::string& value, const at::Tensor& tensor) {
+    all_.storages->emplace(tensor.storage().unsafeGetStorageImpl(), tensor.storage());
+    weights_[value] = tensor;
+  }
+
+  /// One more input.
+  void add_state(const std::string& value) { block_.inputs.push_back(new_slot(value)); }
+
+  Block block() {
+    for (const exported::Node& node : graph_.nodes) {
+      block_.steps.push_back(node.target.starts_with(kHigherOrder) ? control_flow(node) : step(node));
     }
-    for (const std::string& input : program_.inputs) plan_.inputs.push_back(new_slot(input));
-    for (const exported::Node& node : program_.nodes) plan_.steps.push_back(step(node));
-    for (const Value& output : program_.outputs) plan_.outputs.push_back(any(output));
-    free_slots_early();
-    return std::move(plan_);
+    for (const Value& output : graph_.outputs) block_.outputs.push_back(any(output));
+    block_.weights = all_.storages;
+    free_slots_early(block_);
+    return std::move(block_);
   }
 
  private:
   [[noreturn]] void invalid(const std::string& node, const std::string& what) const {
-    throw Error(ErrorCode::kInvalidPackage, cat(archive_.path(), ": ", quoted(node), ": ", what));
+    throw Error(ErrorCode::kInvalidPackage, cat(all_.archive.path(), ": ", quoted(node), ": ", what));
   }
 
-  int new_slot(const std::string& value) { return slots_[value] = plan_.slots++; }
+  int new_slot(const std::string& value) { return slots_[value] = block_.slots++; }
 
   Step step(const exported::Node& node) {
-    Step step{.op = find_operator(node.target, node.arguments.size(), allow_ops_, archive_.path()), .name = node.name,
+    Step step{.op = find_operator(node.target, node.arguments.size(), all_.allow_ops, all_.archive.path()), .name = node.name,
               .operands = {}, .outputs = {}, .lists = {}, .written = {}, .last_uses = {}};
     if (step.op.handle) {
       call(step, node);
@@ -59,6 +82,35 @@ class Planner {
       if (node.outputs.size() != 1) invalid(node.name, "arithmetic gives one number");
     }
     for (const Value& output : node.outputs) add_output(step, output);
+    return step;
+  }
+
+  Step control_flow(const exported::Node& node) {
+    Step step{.op = {.name = node.target.substr(std::string_view("torch.ops.").size())}, .name = node.name,
+              .operands = {}, .outputs = {}, .lists = {}, .written = {}, .last_uses = {}};
+    std::vector<Block> graphs;
+    std::vector<std::size_t> lists;
+    for (const exported::Argument& argument : node.arguments) {
+      const Value& value = argument.value;
+      if (value.kind == Kind::kGraph) {
+        graphs.push_back(Planner(*value.graph, all_).block());
+      } else if (value.kind == Kind::kList) {
+        lists.push_back(value.items.size());
+        for (const Value& item : value.items) step.operands.push_back(any(item));
+      } else {
+        step.operands.push_back(is_value(value) ? any(value) : Operand{});
+      }
+    }
+    for (const Value& output : node.outputs) {
+      if (output.kind != Kind::kList) add_output(step, output);
+      for (const Value& item : output.items) add_output(step, item);
+    }
+    ControlFlow found = find_control_flow(node.target.substr(kHigherOrder.size()), std::move(graphs), lists, step.outputs.size());
+    if (!found.kernel || found.skipped > step.operands.size()) {
+      throw Error(ErrorCode::kUnsupported, cat(all_.archive.path(), ": the operator ", quoted(node.target), " is not supported as it is used here"));
+    }
+    step.operands.erase(step.operands.begin(), step.operands.begin() + static_cast<std::ptrdiff_t>(found.skipped));
+    step.op.kernel = std::move(found.kernel);
     return step;
   }
 
@@ -78,12 +130,8 @@ class Planner {
       } else {
         invalid(node.name, cat("the argument ", quoted(argument.name()), " of ", step.op.name, " is missing"));
       }
-      if (!step.written.empty() && step.written.back() + 1 == step.operands.size() && step.operands.back().constant.isTensor()) {
-        throw Error(ErrorCode::kUnsupported, cat(archive_.path(), ": ", step.op.name, " writes to the weight ", quoted(found->second->text),
-                                                 "; models without state are supported"));
-      }
       const bool is_device = argument.name() == "device" && !step.operands.back().constant.isNone();
-      if (is_device) step.operands.back().constant = libtorch::torch_device(device_);
+      if (is_device) step.operands.back().constant = libtorch::torch_device(all_.device);
     }
     for (const auto& [name, value] : given) {
       if (!schema.argumentIndexWithName(name)) invalid(node.name, cat(step.op.name, " has no argument ", quoted(name)));
@@ -91,7 +139,11 @@ class Planner {
     if (schema.returns().size() != node.outputs.size() && !(schema.returns().empty() && is_nothing(node))) {
       invalid(node.name, cat(step.op.name, " gives ", schema.returns().size(), " values; the node names ", node.outputs.size()));
     }
-    plan_.writes |= !step.written.empty();
+    all_.writes |= !step.written.empty();
+  }
+
+  static bool is_value(const Value& value) {
+    return value.kind == Kind::kName || value.kind == Kind::kBool || value.kind == Kind::kInt || value.kind == Kind::kFloat;
   }
 
   static bool is_nothing(const exported::Node& node) {
@@ -148,16 +200,16 @@ class Planner {
     switch (value.kind) {
       case Kind::kBool:
         if (type == TypeKind::BoolType || number) return IValue(value.integer != 0);
-        if (type == TypeKind::TensorType) return wrapped(value.integer != 0);
+        if (type == TypeKind::TensorType) return IValue(wrapped_number(value.integer != 0));
         break;
       case Kind::kInt:
         if (type == TypeKind::IntType || number) return IValue(value.integer);
         if (type == TypeKind::FloatType) return IValue(static_cast<double>(value.integer));
-        if (type == TypeKind::TensorType) return wrapped(value.integer);
+        if (type == TypeKind::TensorType) return IValue(wrapped_number(value.integer));
         break;
       case Kind::kFloat:
         if (type == TypeKind::FloatType || number) return IValue(value.real);
-        if (type == TypeKind::TensorType) return wrapped(value.real);
+        if (type == TypeKind::TensorType) return IValue(wrapped_number(value.real));
         break;
       case Kind::kString:
         if (type == TypeKind::StringType) return IValue(value.text);
@@ -172,17 +224,11 @@ class Planner {
         if (type == TypeKind::IntType) return memory_format(value.integer);
         break;
       case Kind::kDevice:
-        if (type == TypeKind::DeviceObjType) return IValue(libtorch::torch_device(device_));
+        if (type == TypeKind::DeviceObjType) return IValue(libtorch::torch_device(all_.device));
         break;
       default: break;
     }
     return std::nullopt;
-  }
-
-  static IValue wrapped(const c10::Scalar& scalar) {
-    at::Tensor tensor = at::scalar_to_tensor(scalar);
-    tensor.unsafeGetTensorImpl()->set_wrapped_number(true);
-    return tensor;
   }
 
   static std::optional<IValue> memory_format(std::int64_t number) {
@@ -202,43 +248,63 @@ class Planner {
     return {.constant = std::move(constants)};
   }
 
-  static void note_uses(const Operand& operand, std::vector<int>& uses) {
-    if (operand.slot != Operand::kNoSlot) uses.push_back(operand.slot);
-    for (const Operand& item : operand.items) note_uses(item, uses);
-  }
-
-  /// Tensors go back to the allocator as soon as nothing will read them.
-  void free_slots_early() {
-    std::vector<bool> needed(static_cast<std::size_t>(plan_.slots), false);
-    std::vector<int> uses;
-    for (const Operand& output : plan_.outputs) note_uses(output, uses);
-    for (const int slot : uses) needed[static_cast<std::size_t>(slot)] = true;
-    for (auto step = plan_.steps.rbegin(); step != plan_.steps.rend(); ++step) {
-      uses.clear();
-      for (const Operand& operand : step->operands) note_uses(operand, uses);
-      for (const std::vector<int>& slots : step->outputs) uses.insert(uses.end(), slots.begin(), slots.end());
-      for (const int slot : uses) {
-        if (slot == Operand::kNoSlot || needed[static_cast<std::size_t>(slot)]) continue;
-        needed[static_cast<std::size_t>(slot)] = true;
-        step->last_uses.push_back(slot);
-      }
-    }
-  }
-
-  const exported::Program& program_;
-  const Archive& archive_;
-  Device device_;
-  const std::vector<std::string>& allow_ops_;
-  Plan plan_;
+  const exported::Graph& graph_;
+  Surroundings& all_;
+  Block block_;
   std::map<std::string, int> slots_;
   std::map<std::string, at::Tensor> weights_;
 };
 
+void note_uses(const Operand& operand, std::vector<int>& uses) {
+  if (operand.slot != Operand::kNoSlot) uses.push_back(operand.slot);
+  for (const Operand& item : operand.items) note_uses(item, uses);
+}
+
 }  // namespace
+
+void free_slots_early(Block& block) {
+  std::vector<bool> needed(static_cast<std::size_t>(block.slots), false);
+  std::vector<int> uses;
+  for (const Operand& output : block.outputs) note_uses(output, uses);
+  for (const int slot : uses) needed[static_cast<std::size_t>(slot)] = true;
+  for (auto step = block.steps.rbegin(); step != block.steps.rend(); ++step) {
+    uses.clear();
+    for (const Operand& operand : step->operands) note_uses(operand, uses);
+    for (const std::vector<int>& slots : step->outputs) uses.insert(uses.end(), slots.begin(), slots.end());
+    step->last_uses.clear();
+    for (const int slot : uses) {
+      if (slot == Operand::kNoSlot || needed[static_cast<std::size_t>(slot)]) continue;
+      needed[static_cast<std::size_t>(slot)] = true;
+      step->last_uses.push_back(slot);
+    }
+  }
+}
+
+at::Tensor wrapped_number(const c10::Scalar& scalar) {
+  at::Tensor tensor = at::scalar_to_tensor(scalar);
+  tensor.unsafeGetTensorImpl()->set_wrapped_number(true);
+  return tensor;
+}
 
 Plan make_plan(const exported::Program& program, const Archive& archive, Device device,
                const std::vector<std::string>& allow_ops) {
-  return Planner(program, archive, device, allow_ops).plan();
+  Surroundings surroundings{.archive = archive, .device = device, .allow_ops = allow_ops};
+  Planner planner(program.graph, surroundings);
+  const std::set<std::string> written = written_weights(program);
+  Plan plan;
+  for (const exported::Weight& weight : program.weights) {
+    const at::Tensor tensor = weight_tensor(archive, weight, device);
+    if (written.contains(weight.value)) {
+      planner.add_state(weight.value);
+      plan.state.push_back(tensor);
+    } else {
+      planner.add_constant(weight.value, tensor);
+    }
+  }
+  plan.block = planner.block();
+  plan.numbers = program.numbers;
+  plan.writes = surroundings.writes;
+  return plan;
 }
 
 }  // namespace portfire::graph

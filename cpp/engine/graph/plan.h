@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
 
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -37,14 +38,24 @@ struct Step {
   std::vector<int> last_uses;              ///< slots that are free afterwards
 };
 
-/// A program resolved against this LibTorch: nothing is looked up by name any more.
-struct Plan {
+/// The storages that nobody may write to; alive, so that no other takes their address.
+using Storages = std::unordered_map<const c10::StorageImpl*, c10::Storage>;
+
+/// The steps of a program, of a branch, or of a loop's body.
+struct Block {
   int slots = 0;
   std::vector<int> inputs;
   std::vector<Step> steps;
   std::vector<Operand> outputs;
-  bool writes = false;  ///< an operator works in place
-  std::unordered_map<const c10::StorageImpl*, c10::Storage> weights;  ///< alive, so that no other takes their address
+  std::shared_ptr<const Storages> weights;
+};
+
+/// A program resolved against this LibTorch: nothing is looked up by name any more.
+struct Plan {
+  Block block;                    ///< its inputs are the caller's, then a copy of each of `state`
+  std::vector<at::Tensor> state;  ///< weights that the program writes to; every call begins with these
+  std::vector<std::size_t> numbers;  ///< inputs that the steps take as numbers
+  bool writes = false;               ///< an operator works in place
 };
 
 /// Maps `program`'s values to slots and its operators to this LibTorch's. The weights of `archive` are used where
@@ -52,5 +63,11 @@ struct Plan {
 /// name on whatever could not run.
 Plan make_plan(const exported::Program& program, const Archive& archive, Device device,
                const std::vector<std::string>& allow_ops);
+
+/// Gives every slot up after the step that reads it last. To be called when the steps have changed.
+void free_slots_early(Block& block);
+
+/// Python's number among tensors: it does not decide the dtype.
+at::Tensor wrapped_number(const c10::Scalar& scalar);
 
 }  // namespace portfire::graph

@@ -42,7 +42,7 @@ struct Documents {
     zip.entries.push_back(record("m/models/model.json", program.dump()));
     zip.entries.push_back(record("m/data/weights/model_weights_config.json", weights.dump()));
     zip.entries.push_back(record("m/data/weights/weight_0", std::string(weight_bytes, '\1')));
-    return read_program(Archive::from_bytes(zip.bytes(), "m.pt2"));
+    return read_program(Archive::from_bytes(zip.bytes(), "m.pt2"), "forward");
   }
 };
 
@@ -66,10 +66,10 @@ TEST(ReadProgram, TakesOverInputsWeightsNodesAndOutputs) {
   EXPECT_EQ(program.weights[0].record, "data/weights/weight_0");
   EXPECT_EQ(program.weights[0].shape, (Dims{2, 4}));
   EXPECT_TRUE(program.weights[0].is_parameter);
-  ASSERT_EQ(program.nodes.size(), 2U);
-  EXPECT_EQ(program.nodes[0].target, "torch.ops.aten.linear.default");
-  EXPECT_EQ(program.nodes[0].arguments[1].value.text, program.weights[0].value);
-  EXPECT_EQ(program.outputs.at(0).text, program.nodes[1].outputs.at(0).text);
+  ASSERT_EQ(program.graph.nodes.size(), 2U);
+  EXPECT_EQ(program.graph.nodes[0].target, "torch.ops.aten.linear.default");
+  EXPECT_EQ(program.graph.nodes[0].arguments[1].value.text, program.weights[0].value);
+  EXPECT_EQ(program.graph.outputs.at(0).text, program.graph.nodes[1].outputs.at(0).text);
 }
 
 TEST(ReadProgram, HoldsWeightsAgainstTheirRecords) {
@@ -105,22 +105,41 @@ TEST(ReadProgram, RefusesValuesThatNobodyGives) {
 
 TEST(ReadProgram, NamesWhatItDoesNotSupport) {
   constexpr auto kUnsupported = ErrorCode::kUnsupported;
-  Documents control;
-  control.graph()["nodes"][0]["target"] = "torch.ops.higher_order.cond";
-  expect_refused(control, kUnsupported, "m.pt2: models/model.json: the operator \"torch.ops.higher_order.cond\" is not supported");
   Documents complex;
   complex.graph()["nodes"][0]["inputs"][0]["arg"] = json::parse(R"({"as_complex": {"real": 1, "imag": 2}})");
   expect_refused(complex, kUnsupported, "\"as_complex\"");
   Documents dtype;
   dtype.weight()["tensor_meta"]["dtype"] = 10;
   expect_refused(dtype, kUnsupported, "dtype 10");
-  Documents state;
-  state.program["graph_module"]["signature"]["output_specs"].push_back(
-      json::parse(R"({"buffer_mutation": {"arg": {"name": "relu_"}, "buffer_name": "calls"}})"));
-  expect_refused(state, kUnsupported, "it changes its buffer \"calls\"");
+  Documents token;
+  token.program["graph_module"]["signature"]["output_specs"].push_back(json::parse(R"({"token": {"arg": {"name": "t"}}})"));
+  expect_refused(token, kUnsupported, "an output of kind \"token\"");
   Documents newer;
   newer.program["schema_version"]["major"] = 9;
   expect_refused(newer, ErrorCode::kVersionMismatch, "schema version 9; 8 is read");
+}
+
+TEST(ReadProgram, LeavesOutWhatACallWouldChange) {
+  Documents state;
+  state.program["graph_module"]["signature"]["output_specs"].push_back(
+      json::parse(R"({"buffer_mutation": {"arg": {"name": "relu_"}, "buffer_name": "calls"}})"));
+  EXPECT_EQ(state.read().graph.outputs.size(), 1U);
+}
+
+TEST(ReadProgram, ReadsBranchesWithNamesOfTheirOwn) {
+  Documents branches;
+  json branch = {{"inputs", json::parse(R"([{"as_tensor": {"name": "y"}}])")},
+                 {"outputs", json::parse(R"([{"as_tensor": {"name": "y"}}])")},
+                 {"nodes", json::array()}};
+  json& arguments = branches.graph()["nodes"][1]["inputs"];
+  arguments.push_back({{"name", ""}, {"arg", {{"as_graph", {{"name", "true"}, {"graph", branch}}}}}});
+  const Program program = branches.read();
+  const Value& value = program.graph.nodes[1].arguments.back().value;
+  ASSERT_EQ(value.kind, Kind::kGraph);
+  EXPECT_EQ(value.graph->inputs, std::vector<std::string>{"y"});
+  branch["outputs"][0]["as_tensor"]["name"] = "x";  // the program's, not the branch's
+  arguments.back()["arg"]["as_graph"]["graph"] = branch;
+  expect_refused(branches, kInvalid, "\"x\" is used before anything gives it");
 }
 
 TEST(ReadProgram, WritesExpressionsPlainly) {
