@@ -168,6 +168,7 @@ class Reader {
     read_inputs(module, graph.at("tensor_values"));
     for (const JsonNode& node : graph.at("nodes").elements()) program_.graph.nodes.push_back(read_node(node, names_));
     read_outputs(module.at("signature").at("output_specs"));
+    if (root_.has("guards_code")) read_conditions(root_.at("guards_code"));
     return std::move(program_);
   }
 
@@ -197,6 +198,9 @@ class Reader {
     const std::vector<std::string> names = argument_names(module.at("module_call_graph"));
     if (names.size() != user_inputs_) return;
     for (std::size_t k = 0; k < places_.size(); ++k) program_.signature.inputs[k].name = names[places_[k]];
+    for (std::size_t k = 0; k < names.size(); ++k) {
+      if (std::find(places_.begin(), places_.end(), k) == places_.end()) fixed_.push_back(names[k]);
+    }
   }
 
   void read_user_input(const JsonNode& argument, const JsonNode& tensor_values) {
@@ -249,6 +253,16 @@ class Reader {
     }
   }
 
+  void read_conditions(const JsonNode& node) {
+    std::vector<std::string> names;
+    for (const TensorSpec& input : program_.signature.inputs) names.push_back(input.name);
+    for (const JsonNode& condition : node.elements()) {
+      const std::string text = condition.string();
+      const bool about_fixed = std::any_of(fixed_.begin(), fixed_.end(), [&](const std::string& name) { return text.find(cat("L['", name, "']")) != std::string::npos; });
+      if (!about_fixed) program_.conditions.emplace_back(text, names);
+    }
+  }
+
   const Archive& archive_;
   const JsonNode& root_;
   const std::string& method_;
@@ -256,6 +270,7 @@ class Reader {
   Names names_;
   std::size_t user_inputs_ = 0;      // with those whose value the export fixed
   std::vector<std::size_t> places_;  // among these, of the inputs that are left
+  std::vector<std::string> fixed_;   // the others
   std::map<std::string, Range> ranges_;
   std::map<std::string, Weight> weights_;
 };

@@ -9,6 +9,7 @@
 #include <portfire/tensor.h>
 
 #include "archive/archive.h"
+#include "archive/size_condition.h"
 
 namespace portfire::exported {
 
@@ -77,6 +78,7 @@ struct Program {
   std::vector<Weight> weights;
   Graph graph;           ///< its inputs are what the caller gives, as `signature.inputs`
   std::vector<std::size_t> numbers;  ///< inputs that the nodes take as numbers; the caller gives tensors without axes
+  std::vector<SizeCondition> conditions;  ///< on the inputs; where one does not hold, the program is not the module
   std::string torch_version;  ///< that wrote it
 };
 

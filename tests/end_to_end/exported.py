@@ -221,6 +221,12 @@ PROGRAMS: dict[str, Exported] = {
     "half": Exported(
         nn.Sequential(nn.Linear(8, 8), nn.Tanh()).to(torch.bfloat16), (torch.rand(2, 8).to(torch.bfloat16),)
     ),
+    "conditions": Exported(
+        _Two(lambda x, y: (x + y[::2]).reshape(x.shape[0] // 2, 2, -1)),
+        (torch.rand(6, 4), torch.rand(12, 4)),
+        ({0: Dim.AUTO}, {0: Dim.AUTO}),
+        ((torch.rand(8, 4), torch.rand(15, 4)),),
+    ),
     "branches": Exported(
         _Branches(),
         (torch.rand(2, 4),),

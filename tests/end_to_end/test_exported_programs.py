@@ -105,6 +105,16 @@ def test_another_engine_is_refused(perceptron: Path, tmp_path: Path) -> None:
         portfire.load(perceptron, engine="torchscript")
 
 
+def test_sizes_that_it_was_not_exported_for_are_named(tmp_path: Path) -> None:
+    """PyTorch raises here too: where its conditions do not hold, the program is not the module."""
+    model = portfire.load(PROGRAMS["conditions"].save(tmp_path / "conditions.pt2"))
+    with pytest.raises(
+        portfire.InvalidInputError,
+        match=r"exported for sizes with .*y\.size\(0\).*these are \[6, 4\], \[9, 4\]",
+    ):
+        model.forward(torch.rand(6, 4), torch.rand(9, 4))
+
+
 class _Autocast(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
@@ -180,6 +190,10 @@ def in_weight(field: str, value: Any) -> Edit:
         (entry if field in entry else entry["tensor_meta"])[field] = value
 
     return in_json("data/weights/model_weights_config.json", change)
+
+
+def set_condition(text: str) -> Edit:
+    return in_program(lambda d: d.update(guards_code=[text]))
 
 
 def set_target(target: str) -> Edit:
@@ -262,6 +276,7 @@ DECEPTIONS: dict[str, tuple[Edit, str, str]] = {
         "unsupported",
         "aten.linnear",
     ),
+    "a condition that is code": (set_condition("exit()"), "unsupported", 'the condition "exit()"'),
     "a Python function": (set_target("os.system"), "unsupported", "os.system"),
     "a value that nobody gives": (in_program(unknown_value), "invalid-package", '"nobody" is used before'),
     "a missing argument": (

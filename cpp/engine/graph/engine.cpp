@@ -46,6 +46,7 @@ class GraphEngine final : public libtorch::BaseEngine {
     if (inputs.size() != wanted) {
       throw Error(ErrorCode::kInvalidInput, cat(context, ": ", inputs.size(), " inputs; it takes ", wanted));
     }
+    if (!plan.conditions.empty()) check_sizes(plan, context, inputs);
     return libtorch::translated(ErrorCode::kInvalidInput, context, [&] {
       const libtorch::CallScope scope(threads());
       std::vector<Tensor> outputs;
@@ -54,6 +55,18 @@ class GraphEngine final : public libtorch::BaseEngine {
       }
       return outputs;
     });
+  }
+
+  static void check_sizes(const Plan& plan, const std::string& context, std::span<const Tensor> inputs) {
+    std::vector<exported::InputSize> sizes;
+    for (const Tensor& input : inputs) sizes.push_back({.shape = input.shape()});
+    for (const std::size_t k : plan.numbers) sizes[k].number = libtorch::to_torch(inputs[k]).item().toLong();
+    for (const exported::SizeCondition& condition : plan.conditions) {
+      if (condition.holds(sizes)) continue;
+      std::string shapes;
+      for (const Tensor& input : inputs) shapes += cat(shapes.empty() ? "" : ", ", input.shape().to_string());
+      throw Error(ErrorCode::kInvalidInput, cat(context, ": the program was exported for sizes with ", condition.text(), "; these are ", shapes));
+    }
   }
 
   std::vector<IValue> taken(const Plan& plan, std::span<const Tensor> inputs) const {

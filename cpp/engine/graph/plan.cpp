@@ -303,6 +303,7 @@ Plan make_plan(const exported::Program& program, const Archive& archive, Device 
   }
   plan.block = planner.block();
   plan.numbers = program.numbers;
+  plan.conditions = program.conditions;
   plan.writes = surroundings.writes;
   return plan;
 }

@@ -55,6 +55,7 @@ struct Plan {
   Block block;                    ///< its inputs are the caller's, then a copy of each of `state`
   std::vector<at::Tensor> state;  ///< weights that the program writes to; every call begins with these
   std::vector<std::size_t> numbers;  ///< inputs that the steps take as numbers
+  std::vector<exported::SizeCondition> conditions;  ///< on the caller's inputs
   bool writes = false;               ///< an operator works in place
 };
 
