@@ -45,7 +45,8 @@ const char* name_of_level(Optimization level) {
 }
 
 /// What is tried, the furthest first. docs/adr/0005 says why auto does not begin at full.
-std::vector<Optimization> levels_of(Optimization asked) {
+std::vector<Optimization> levels_of(Optimization asked, std::string_view engine) {
+  if (engine == kGraph && asked == Optimization::kAuto) asked = Optimization::kFull;
   switch (asked) {
     case Optimization::kNone: return {Optimization::kNone};
     case Optimization::kFull: return {Optimization::kFull, Optimization::kFreeze, Optimization::kNone};
@@ -61,6 +62,15 @@ std::string_view engine_for(const Package& package, const std::string& asked) {
                                              " program, which the engine ", asked, " does not run; use auto or ", engine));
   }
   return engine;
+}
+
+/// What `path` stands for, the file of another engine left out where one was asked for.
+std::vector<std::string> files_for(const std::string& path, const std::string& engine) {
+  std::vector<std::string> files = package_files(path);
+  if (files.size() > 1 && engine != "auto") {
+    std::erase_if(files, [&](const std::string& file) { return file.ends_with(".pt2") != (engine == kGraph); });
+  }
+  return files;
 }
 
 LoadedEngine load_engine(std::string_view engine, const Archive& archive, const EngineOptions& options) {
@@ -119,27 +129,54 @@ struct Model::Impl {
     golden_pipeline.emplace(*engine, *golden_task, manifest, signature, forward_inputs(info), name);
   }
 
+  /// `history` is why other files of the version would not do.
+  static std::unique_ptr<Impl> load(const std::string& file, const LoadOptions& options, std::string history);
+
   VerifyReport report() const { return {info.engine, info.device, info.optimization, replay()}; }
 };
 
+namespace {
+
+/// Another file of the version may still do where this one needs what is not here, or does not hold. Not where it is
+/// damaged or not to be trusted.
+bool may_be_passed_over(const Error& error) {
+  return error.code() == ErrorCode::kUnsupported || error.code() == ErrorCode::kVersionMismatch ||
+         error.code() == ErrorCode::kVerificationFailed;
+}
+
+}  // namespace
+
 Model Model::load(const std::string& path, const LoadOptions& options) {
   check_options(options);
-  const Package package = open_package(path);
+  const std::vector<std::string> files = files_for(path, options.engine);
+  std::string history;  // why what was tried before was not good enough
+  for (const std::string& file : files) {
+    try {
+      return Model(Impl::load(file, options, history).release());
+    } catch (const Error& error) {
+      if (file == files.back() || !may_be_passed_over(error)) throw;
+      history += cat("; ", error.what());
+    }
+  }
+  throw Error(ErrorCode::kInternal, cat(path, ": nothing was tried"));
+}
+
+std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const LoadOptions& options, std::string history) {
+  const Package package = open_package(file);
   auto impl = std::make_unique<Impl>();
   impl->task = make_task(package.manifest, options.max_pixels);
   impl->golden_task = make_task(package.manifest, 0);
   impl->golden = read_golden(package);
   const std::string_view kind = engine_for(package, options.engine);
   EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
-                                    .threads = options.threads > 0 ? options.threads : cpu_budget(),
-                                    .allow_ops = options.allow_ops};
-  std::string history;  // why the levels before were not good enough
-  // The engine graph runs programs as they are.
-  const auto levels = kind == kGraph ? std::vector{Optimization::kNone} : levels_of(options.optimization);
+                       .threads = options.threads > 0 ? options.threads : cpu_budget(),
+                       .allow_ops = options.allow_ops};
+  const std::vector<Optimization> levels = levels_of(options.optimization, kind);
   for (const Optimization level : levels) {
+    const bool last = level == levels.back();
     engine.optimization = level;
     LoadedEngine loaded = load_engine(kind, package.archive, engine);
-    if (loaded.applied != level && level != levels.back()) {
+    if (loaded.applied != level && !last) {
       history += cat("; ", name_of_level(level), " failed: ", loaded.reason);
       continue;
     }
@@ -150,8 +187,7 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
     impl->info.optimization = cat(name_of_level(level), history);
     impl->use(std::move(loaded));
     const VerifyReport report = impl->report();  // also warms the model up
-    const bool last = level == levels.back();
-    if (report.stages.empty() || report.passed() || (last && !options.check_golden)) return Model(impl.release());
+    if (report.stages.empty() || report.passed() || (last && !options.check_golden)) return impl;
     history += cat("; ", name_of_level(level), " failed: ", report.summary());
     if (last) {
       throw Error(ErrorCode::kVerificationFailed, cat(package.archive.path(), ": ", report.summary()));
@@ -217,12 +253,35 @@ const ModelInfo& Model::info() const noexcept { return impl_->info; }
 
 ModelInfo inspect(const std::string& path, const LoadOptions& options) {
   check_options(options);
-  const Package package = open_package(path);
-  const std::string_view engine = engine_for(package, options.engine);
-  ModelInfo info = describe(package, engine, engine == kGraph ? graph::describe(package.archive, options.allow_ops)
-                                                              : torchscript::describe(package.archive, options.allow_ops));
-  info.device = options.device;
-  return info;
+  const std::vector<std::string> files = files_for(path, options.engine);
+  for (const std::string& file : files) {
+    const Package package = open_package(file);
+    try {
+      const std::string_view engine = engine_for(package, options.engine);
+      ModelInfo info = describe(package, engine, engine == kGraph ? graph::describe(package.archive, options.allow_ops)
+                                                                  : torchscript::describe(package.archive, options.allow_ops));
+      info.device = options.device;
+      return info;
+    } catch (const Error& error) {
+      if (file == files.back() || !may_be_passed_over(error)) throw;
+    }
+  }
+  throw Error(ErrorCode::kInternal, cat(path, ": nothing was looked at"));
+}
+
+std::string plan_text(const std::string& path, const LoadOptions& options) {
+  check_options(options);
+  const Package package = open_package(files_for(path, std::string(kGraph)).front());
+  (void)engine_for(package, std::string(kGraph));
+  return graph::plan_text(package.archive, {.device = options.device, .optimization = levels_of(options.optimization, kGraph).front(),
+                                            .threads = 1, .allow_ops = options.allow_ops});
+}
+
+std::vector<std::string> engines(const std::string& path, const LoadOptions& options) {
+  check_options(options);
+  std::vector<std::string> names;
+  for (const std::string& file : files_for(path, options.engine)) names.emplace_back(engine_for(open_package(file), options.engine));
+  return names;
 }
 
 }  // namespace portfire

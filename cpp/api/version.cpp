@@ -11,6 +11,6 @@ std::string_view torch_version() noexcept { return PORTFIRE_TORCH_VERSION; }
 
 bool cuda_available() { return torchscript::cuda_available(); }
 
-std::string resolve_package(const std::string& path) { return resolve_package_path(path); }
+std::string resolve_package(const std::string& path) { return package_files(path).front(); }
 
 }  // namespace portfire

@@ -84,8 +84,18 @@ void add_inspect(CLI::App& app, int&) {
   auto options = std::make_shared<ModelOptions>();
   CLI::App* command = app.add_subcommand("inspect", "What a model takes, gives and weighs; runs no model code");
   add_model_options(*command, *options, false);
-  command->footer("Examples:\n  portfire inspect models/digits-cnn\n  portfire inspect --json model.pt | jq .methods");
-  command->callback([options] {
+  auto plan = std::make_shared<std::string>();
+  command->add_option("--plan", *plan, "Print the steps of the engine graph after the passes of none, freeze, full or auto")
+      ->type_name("LEVEL")
+      ->check(CLI::IsMember({"auto", "none", "freeze", "full"}));
+  command->footer("Examples:\n  portfire inspect models/digits-cnn\n  portfire inspect --json model.pt | jq .methods\n"
+                  "  portfire inspect --plan full model.pt2");
+  command->callback([options, plan] {
+    if (!plan->empty()) {
+      options->optimization = *plan;
+      std::cout << plan_text(options->path, options->load_options());
+      return;
+    }
     const ModelInfo info = inspect(options->path, options->load_options());
     if (options->json) {
       std::cout << info.to_json() << '\n';

@@ -37,6 +37,10 @@ std::string plain_expression(std::string text) {
   return text;
 }
 
+/// The exporter takes 0 and 1 for constants, and writes 2 for the least size of an axis that it was given no range
+/// for; PyTorch holds nobody to that (torch/_export/utils.py, "we allow dimensions to be 0/1 at runtime").
+constexpr std::int64_t kNoRange = 2;
+
 struct Range {
   std::int64_t least = 1;
   std::int64_t most = std::numeric_limits<std::int64_t>::max();
@@ -47,7 +51,8 @@ std::map<std::string, Range> read_ranges(const JsonNode& node) {
   for (const auto& [symbol, constraint] : node.fields()) {
     Range range;
     if (constraint.has("min_val") && !constraint.at("min_val").is_null()) {
-      range.least = std::max<std::int64_t>(1, constraint.at("min_val").integer(std::numeric_limits<std::int64_t>::min()));
+      const std::int64_t least = constraint.at("min_val").integer(std::numeric_limits<std::int64_t>::min());
+      range.least = least <= kNoRange ? 1 : least;
     }
     if (constraint.has("max_val") && !constraint.at("max_val").is_null()) range.most = constraint.at("max_val").integer(0);
     ranges[symbol] = range;
@@ -87,6 +92,20 @@ class Names {
 };
 
 Graph read_graph(const JsonNode& node);
+
+std::map<std::string, std::vector<std::string>> shapes_of(const JsonNode& tensor_values) {
+  std::map<std::string, std::vector<std::string>> shapes;
+  for (const auto& [name, meta] : tensor_values.fields()) {
+    meta.require({"sizes"});
+    std::vector<std::string>& shape = shapes[name];
+    for (const JsonNode& size : meta.at("sizes").elements()) {
+      const auto [kind, value] = size.only_field();
+      if (kind != "as_int") value.require({"expr_str"});
+      shape.push_back(kind == "as_int" ? cat(value.integer(0)) : value.at("expr_str").string());
+    }
+  }
+  return shapes;
+}
 
 Value argument_from(const JsonNode& node) {
   const auto [kind, value] = node.only_field();
@@ -167,6 +186,7 @@ class Reader {
     read_weights(archive_, "data/constants/", name + "_constants_config.json", weights_);
     read_inputs(module, graph.at("tensor_values"));
     for (const JsonNode& node : graph.at("nodes").elements()) program_.graph.nodes.push_back(read_node(node, names_));
+    program_.graph.shapes = shapes_of(graph.at("tensor_values"));
     read_outputs(module.at("signature").at("output_specs"));
     if (root_.has("guards_code")) read_conditions(root_.at("guards_code"));
     return std::move(program_);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,6 +59,7 @@ struct Graph {
   std::vector<std::string> inputs;
   std::vector<Node> nodes;
   std::vector<Value> outputs;
+  std::map<std::string, std::vector<std::string>> shapes;  ///< of tensors, as the export says: "3", or an expression
 };
 
 /// A parameter, buffer or constant: the raw elements of one record.
@@ -70,6 +72,7 @@ struct Weight {
   Dims strides;
   std::int64_t offset = 0;  ///< elements
   bool is_parameter = false;
+  bool requires_grad = false;  ///< PyTorch's products take other ways for such weights, which round otherwise
 };
 
 /// torch.export's uncompiled program: a list of operator calls. It holds no code and no pickle.

@@ -66,7 +66,8 @@ void read_weights(const Archive& archive, const std::string& folder, const std::
                   .shape = fixed_dims(meta.at("sizes")),
                   .strides = fixed_dims(meta.at("strides")),
                   .offset = meta.at("storage_offset").only_field("as_int").integer(0),
-                  .is_parameter = node.at("is_param").boolean()};
+                  .is_parameter = node.at("is_param").boolean(),
+                  .requires_grad = meta.has("requires_grad") && meta.at("requires_grad").boolean()};
     if (weight.strides.size() != weight.shape.size()) node.fail("its strides are not as many as its sizes");
     check_extent(archive, weight, node);
     weights[name] = std::move(weight);

@@ -15,9 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFileName = "model.pt";
-constexpr std::string_view kExportedName = "model.pt2";  // where there is no model.pt
-constexpr std::string_view kFolder = "extra/portfire/";
+constexpr std::string_view kFileNames[] = {"model.pt2", "model.pt"};
+constexpr std::string_view kFolder = "extra/portfire/";  // torch.jit leaves it alone
+constexpr std::string_view kExportedFolder = "portfire/";  // torch.export.load takes what is in extra/ for text
 constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{16} << 20;
 
 [[noreturn]] void invalid(const Archive& archive, const std::string& what) {
@@ -41,27 +41,38 @@ std::string listed(std::vector<std::string> names) {
   return cat("it holds ", text, names.size() > 5 ? ", …" : "");
 }
 
-std::string resolve_folder(const std::string& path) {
+std::vector<std::string> files_in(const fs::path& folder) {
+  std::vector<std::string> files;
+  for (const std::string_view name : kFileNames) {
+    if (fs::exists(folder / name)) files.push_back((folder / name).string());
+  }
+  return files;
+}
+
+std::vector<std::string> resolve_folder(const std::string& path) {
+  std::vector<std::string> files = files_in(path);
+  if (!files.empty()) return files;
   std::vector<std::string> names;
   std::uint64_t highest = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
     names.push_back(entry.path().filename().string());
     if (fs::is_directory(entry)) highest = std::max(highest, version_of(names.back()));
   }
-  for (const std::string_view file : {kFileName, kExportedName}) {
-    if (std::find(names.begin(), names.end(), file) != names.end()) return (fs::path(path) / file).string();
-  }
   if (highest == 0) {
-    throw Error(ErrorCode::kNotFound, cat(path, ": neither ", kFileName, " nor a version folder such as ",
+    throw Error(ErrorCode::kNotFound, cat(path, ": neither model.pt nor a version folder such as ",
                                           (fs::path(path) / "1").string(), " is in it (", listed(names), ")"));
   }
   const fs::path folder = fs::path(path) / std::to_string(highest);
-  const fs::path file = folder / (fs::exists(folder / kFileName) || !fs::exists(folder / kExportedName) ? kFileName : kExportedName);
-  if (!fs::exists(file)) {
-    throw Error(ErrorCode::kNotFound, cat(file.string(), ": no such file, and ", highest, " is the highest version in ",
+  files = files_in(folder);
+  if (files.empty()) {
+    throw Error(ErrorCode::kNotFound, cat((folder / "model.pt").string(), ": no such file, and ", highest, " is the highest version in ",
                                           path, "; put the package there or name another version"));
   }
-  return file.string();
+  return files;
+}
+
+std::string_view folder_of(const Archive& archive) {
+  return archive.find("models/model.json") != nullptr ? kExportedFolder : kFolder;
 }
 
 void require_program(const Archive& archive) {
@@ -81,11 +92,12 @@ void require_program(const Archive& archive) {
 }
 
 std::optional<Manifest> read_manifest(const Archive& archive) {
-  const ArchiveEntry* entry = archive.find(std::string(kFolder) + "manifest.json");
+  const std::string_view folder = folder_of(archive);
+  const ArchiveEntry* entry = archive.find(cat(folder, "manifest.json"));
   if (entry == nullptr) {
     for (const ArchiveEntry& other : archive.entries()) {
-      if (other.name.starts_with(kFolder)) {
-        invalid(archive, cat(quoted(other.name), " is there, but ", kFolder, "manifest.json is missing; write the package again"));
+      if (other.name.starts_with(folder)) {
+        invalid(archive, cat(quoted(other.name), " is there, but ", folder, "manifest.json is missing; write the package again"));
       }
     }
     return std::nullopt;
@@ -104,8 +116,9 @@ void check_sums(const Archive& archive) {
 }
 
 void check_files(const Archive& archive, const Manifest& manifest) {
+  const std::string_view folder = folder_of(archive);
   for (const PackagedFile& file : manifest.files) {
-    const ArchiveEntry* entry = archive.find(cat(kFolder, file.path));
+    const ArchiveEntry* entry = archive.find(cat(folder, file.path));
     if (entry == nullptr) invalid(archive, cat("the manifest names ", quoted(file.path), ", which is missing"));
     if (entry->bytes != static_cast<std::uint64_t>(file.bytes)) {
       invalid(archive, cat(quoted(file.path), " has ", entry->bytes, " bytes, and ", file.bytes, " in the manifest"));
@@ -123,8 +136,8 @@ void check_files(const Archive& archive, const Manifest& manifest) {
                               [](const PackagedFile& a, const PackagedFile& b) { return a.path < b.path; });
   };
   for (const ArchiveEntry& entry : archive.entries()) {
-    if (!entry.name.starts_with(kFolder)) continue;
-    const std::string_view path = std::string_view(entry.name).substr(kFolder.size());
+    if (!entry.name.starts_with(folder)) continue;
+    const std::string_view path = std::string_view(entry.name).substr(folder.size());
     if (!named(path)) invalid(archive, cat("the file ", quoted(path), " is not in the manifest"));
   }
 }
@@ -132,24 +145,24 @@ void check_files(const Archive& archive, const Manifest& manifest) {
 }  // namespace
 
 std::vector<std::byte> Package::file(std::string_view path) const {
-  return archive.read(cat(kFolder, path));
+  return archive.read(cat(folder_of(archive), path));
 }
 
-std::string resolve_package_path(const std::string& path) {
+std::vector<std::string> package_files(const std::string& path) {
   try {
     const fs::file_status status = fs::status(path);
     if (status.type() == fs::file_type::not_found) {
       throw Error(ErrorCode::kNotFound, cat(path, ": no such file or folder; give a package, a <name> or a "
                                                   "<name>/<version> folder"));
     }
-    return fs::is_directory(status) ? resolve_folder(path) : path;
+    return fs::is_directory(status) ? resolve_folder(path) : std::vector{path};
   } catch (const fs::filesystem_error& error) {
     throw Error(ErrorCode::kIo, cat(path, ": cannot be read: ", error.code().message()));
   }
 }
 
 Package open_package(const std::string& path, const ArchiveLimits& limits) {
-  Package package{.archive = Archive::open(resolve_package_path(path), limits), .manifest = std::nullopt};
+  Package package{.archive = Archive::open(path, limits), .manifest = std::nullopt};
   require_program(package.archive);
   refuse_code_at_load(package.archive);
   check_sums(package.archive);

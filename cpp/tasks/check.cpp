@@ -71,6 +71,11 @@ bool covers_dtype(DType dtype, Range range) {
   return dtype == DType::kUInt8 && range.low <= 0 && range.high >= 255;
 }
 
+std::string bounds_text(const Dimension& dimension) {
+  const bool open = dimension.most == std::numeric_limits<std::int64_t>::max();
+  return open ? cat("at least ", dimension.least) : cat(dimension.least, " to ", dimension.most);
+}
+
 /// The size that a symbol stands for: that of its first use. Methods have few, so looking is faster than a map.
 std::int64_t size_of_symbol(const std::string& symbol, const MethodSpec& method, std::span<const Tensor> inputs) {
   for (std::size_t k = 0; k < inputs.size(); ++k) {
@@ -110,7 +115,7 @@ void check_inputs(const MethodSpec& method, std::span<const Tensor> inputs, cons
       }
       if (shape[axis] < dimension.least || shape[axis] > dimension.most) {
         refuse(model, method, spec, cat("shape ", shape.to_string(), "; ", shape_text(spec), " with ", dimension.symbol, " of ",
-                                        dimension.least, " to ", dimension.most, " is needed"));
+                                        bounds_text(dimension), " is needed"));
       }
       if (shape[axis] != wanted) {
         refuse(model, method, spec, cat("shape ", shape.to_string(), "; ", shape_text(spec), " is needed",

@@ -165,6 +165,8 @@ void bind_model(py::module_& module) {
       .def("__repr__", &repr_of);
   module.def("inspect", &inspect_file, py::arg("path"), py::kw_only(), py::arg("allow_ops") = std::vector<std::string>{},
              "What a file takes, gives and weighs. Runs no model code.");
+  module.def("engines", [](const py::object& path) { return engines(path_from(path)); }, py::arg("path"),
+             "The engines that run what a folder or file stands for; \"auto\" tries them in this order.");
   module.def(
       "resolve_package", [](const py::object& path) { return resolve_package(path_from(path)); }, py::arg("path"),
       "The package file that a folder or file stands for.");

@@ -29,7 +29,7 @@ def script(module: nn.Module, methods: Sequence[str]) -> nn.Module:
     for method in methods:
         if not callable(getattr(module, method, None)):
             raise InvalidArgumentError(f"{kind} has no method {method}; {', '.join(methods)} are needed")
-    if isinstance(module, torch.jit.ScriptModule):
+    if is_scripted(module):
         return module
     for method in methods:
         if method != "forward":
@@ -44,6 +44,10 @@ def script(module: nn.Module, methods: Sequence[str]) -> nn.Module:
     except Exception as error:  # the compiler's errors have no type in common
         raise InvalidArgumentError(f"{kind} cannot be scripted: {summary(str(error))}") from error
     return scripted
+
+
+def is_scripted(module: nn.Module) -> bool:
+    return isinstance(module, torch.jit.ScriptModule)
 
 
 def save(scripted: nn.Module, files: Mapping[str, bytes]) -> bytes:

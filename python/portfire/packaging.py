@@ -9,14 +9,23 @@ import copy
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 import portfire
-from portfire import DEFAULT_MAX_PIXELS, InvalidArgumentError, IoError, VerificationFailedError, _torchscript
+from portfire import (
+    DEFAULT_MAX_PIXELS,
+    InvalidArgumentError,
+    IoError,
+    VerificationFailedError,
+    _export,
+    _torchscript,
+)
 from portfire._files import replacing
 from portfire._golden import (
     Golden,
@@ -47,6 +56,11 @@ DEFAULT_TOLERANCES: Mapping[str, Tolerance] = {
     "bfloat16": Tolerance(atol=5e-2, rtol=5e-2),
 }
 
+FORMATS = {
+    "torchscript": ".pt",
+    "graph": ".pt2",
+}  # what a package can be written as, and how the file's name ends
+
 
 def package(
     module: nn.Module,
@@ -63,6 +77,7 @@ def package(
     tolerances: Mapping[str, Tolerance] | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     max_batch: int = 64,
+    formats: Sequence[str] = ("torchscript",),
     assets: Mapping[str, bytes | str | Path] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Manifest:
@@ -74,6 +89,8 @@ def package(
             `postprocess(logits [C]) -> probabilities float32 [C]`. For tensor: `forward(*tensors)`.
         path: of the package file, by custom `<repository>/<name>/<version>/model.pt`. It is replaced only
             after the new file has passed; on any failure nothing is left behind.
+        formats: "torchscript" writes `model.pt`; "graph" writes the program of torch.export as `model.pt2`
+            beside it, for every size that the specs have a symbol for. Either alone is a package too.
         golden: raw inputs to prove the package with, at least one. Images: PNG or JPEG bytes, a path to
             them, or a uint8 [H, W, 3] or [H, W] array. Tensors: an array, several by argument name,
             or .npy or .safetensors bytes or a path to them.
@@ -89,16 +106,25 @@ def package(
     eager Python, IoError when the file cannot be written.
     """
     path = Path(path)
-    if path.suffix != ".pt":
-        raise InvalidArgumentError(f'{path}: a package is a file that ends in ".pt"')
+    if path.suffix not in FORMATS.values():
+        raise InvalidArgumentError(f'{path}: a package is a file that ends in ".pt" or ".pt2"')
+    if not formats or not set(formats) <= set(FORMATS):
+        raise InvalidArgumentError(
+            f"{name}: formats {', '.join(formats) or 'are none'}; allowed: {', '.join(FORMATS)}"
+        )
     if task not in TASKS:
         raise InvalidArgumentError(f'{name}: unknown task "{task}"; allowed: {", ".join(TASKS)}')
     if not golden:
         raise InvalidArgumentError(f"{name}: no golden samples; give at least one raw input to prove it with")
     module = _copy(module)
-    scripted = _torchscript.script(module, METHODS[task])
+    scripted = _torchscript.script(module, METHODS[task]) if "torchscript" in formats else None
     samples = [read_golden(raw, task, f"golden sample {k}") for k, raw in enumerate(golden)]
-    order = {method: _torchscript.argument_names(scripted, method) for method in METHODS[task]}
+    order = {
+        method: _torchscript.argument_names(scripted, method)
+        if scripted
+        else _export.argument_names(module, method)
+        for method in METHODS[task]
+    }
     expected = [replay(module, task, sample, order) for sample in samples]
     specs = {**derive_specs(task, order, expected), **(methods or {})}
     check_specs(specs, expected)
@@ -110,13 +136,14 @@ def package(
         {},
         "gives another output when it is called again; is dropout or noise on in eval mode?",
     )
-    _require_same(
-        specs,
-        expected,
-        [replay(scripted, task, sample, order) for sample in samples],
-        allowed,
-        "computes something else as TorchScript than in eager Python",
-    )
+    if scripted:
+        _require_same(
+            specs,
+            expected,
+            [replay(scripted, task, sample, order) for sample in samples],
+            allowed,
+            "computes something else as TorchScript than in eager Python",
+        )
     files = {**_asset_files(assets or {}), **_golden_files(specs, samples, expected)}
     used = {spec.dtype for method in specs.values() for spec in method.outputs}
     manifest = Manifest(
@@ -142,15 +169,34 @@ def package(
         },
         provenance={"torch": torch.__version__, "portfire": portfire.__version__, **(provenance or {})},
     )
-    archive = _torchscript.save(
-        scripted,
-        {
-            f"portfire/{file}": content
-            for file, content in {"manifest.json": manifest.dumps(), **files}.items()
-        },
-    )
-    _write(archive, path)
+    extra = {
+        f"portfire/{file}": content for file, content in {"manifest.json": manifest.dumps(), **files}.items()
+    }
+    archives = {}
+    if scripted:
+        archives[path.with_suffix(FORMATS["torchscript"])] = _torchscript.save(scripted, extra)
+    if "graph" in formats:
+        programs = _programs(module, task, specs, expected[0])
+        archives[path.with_suffix(FORMATS["graph"])] = _export.save(programs, extra)
+    _write(archives)
     return manifest
+
+
+def _programs(
+    module: nn.Module, task: str, specs: Mapping[str, MethodSpec], example: Stages
+) -> dict[str, ExportedProgram]:
+    programs = {
+        method: _export.export(module, method, stage.inputs, specs[method])
+        for method, stage in example.items()
+    }
+    for method, program in programs.items():
+        narrow = _export.conditions(program)
+        if narrow and task != "tensor":
+            raise InvalidArgumentError(
+                f"{method} follows another branch for other sizes: as exported it is right only where "
+                f"{narrow[0]}; write it without branches on sizes"
+            )
+    return programs
 
 
 def _copy(module: nn.Module) -> nn.Module:
@@ -203,11 +249,15 @@ def _require_same(
                     )
 
 
-def _write(archive: bytes, path: Path) -> None:
+def _write(archives: Mapping[Path, bytes]) -> None:
+    """All of them or none."""
+    path = next(iter(archives))
     try:
-        with replacing(path) as scratch:
-            scratch.write_bytes(archive)
-            _verify(scratch, path)
+        with ExitStack() as stack:
+            scratches = {path: stack.enter_context(replacing(path)) for path in archives}
+            for path, archive in archives.items():
+                scratches[path].write_bytes(archive)
+                _verify(scratches[path], path)
     except portfire.Error:
         raise
     except OSError as error:

@@ -159,6 +159,71 @@ class _Counts(nn.Module):
         ), self.seen + self.calls
 
 
+class _Layers(nn.Module):
+    """What the passes look for, and what looks like it and is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(4, 8, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(8) for _ in range(5)])
+        self.second = nn.Conv2d(8, 8, 3, padding="same", dilation=2, groups=2)
+        self.strided = nn.Conv2d(8, 8, 2, stride=2)
+        self.up = nn.ConvTranspose2d(8, 8, 3, stride=2, output_padding=1)
+        self.volume = nn.Conv3d(1, 8, 3, padding=1)
+        for norm in self.norms:
+            nn.init.uniform_(norm.weight, 0.5, 2)
+            nn.init.normal_(norm.bias)
+            nn.init.normal_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        y = F.relu(self.norms[0](self.first(x)), inplace=True)
+        y = F.relu(self.norms[1](self.second(y)) + y)  # a residual
+        shared = self.strided(y)
+        both = self.norms[2](shared) + shared  # not to be folded: another looks at the convolution
+        wide = self.strided(y) + both.mean((2, 3), keepdim=True)  # not to be fused: shapes differ
+        up = F.leaky_relu(self.norms[3](self.up(wide)), 0.2)
+        z = F.hardtanh(self.volume(x.unsqueeze(1)), -0.5, 0.75)
+        twice = self.second(y)
+        return both, up, z, twice.relu() + twice, F.gelu(self.second(y)), F.silu(self.norms[4](self.first(x)))
+
+
+class _Turned(nn.Module):
+    """LibTorch multiplies a turned input another way by a weight that requires a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(32, 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.linear(x.transpose(0, 1))
+        return y
+
+
+class _Linears(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Linear(96, 256)
+        self.back = nn.Linear(256, 96)
+        self.norm = nn.BatchNorm1d(256)
+        self.table = nn.Parameter(torch.randn(96, 128))
+        self.shift = nn.Parameter(torch.randn(128))
+        nn.init.normal_(self.norm.running_mean)
+
+    def forward(self, x: Tensor) -> Any:
+        y = F.gelu(self.wide(x), approximate="tanh")
+        y = self.back(y) + x
+        rows = y[:, 0]
+        flat = F.relu6(self.norm(self.wide(rows)))
+        return (
+            y,
+            flat,
+            torch.addmm(self.shift, rows, self.table),
+            y @ self.table,
+            self.back(flat) + self.shift[:96],
+        )
+
+
 torch.manual_seed(0)
 PROGRAMS: dict[str, Exported] = {
     "perceptron": Exported(
@@ -184,6 +249,11 @@ PROGRAMS: dict[str, Exported] = {
         ({0: N},),
         ((torch.rand(5, 3, 16, 16),),),
     ),
+    "layers": Exported(_Layers(), (torch.rand(2, 4, 14, 14),), ({0: N},), ((torch.rand(40, 4, 14, 14),),)),
+    "linears": Exported(_Linears(), (torch.rand(2, 3, 96),), ({0: N},), ((torch.rand(64, 3, 96),),)),
+    "turned": Exported(_Turned(), (torch.rand(2, 39, 32),)),
+    "any size": Exported(nn.Linear(8, 4), (torch.rand(3, 8),), ({0: Dim.DYNAMIC},), ((torch.rand(1, 8),),)),
+    "one picture": Exported(nn.Conv2d(3, 64, 5), (torch.rand(3, 40, 40),)),
     "static": Exported(nn.Sequential(nn.Conv1d(4, 4, 3), nn.GELU()), (torch.rand(1, 4, 9),)),
     "attention": Exported(
         _Attention(),

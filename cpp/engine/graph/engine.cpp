@@ -9,7 +9,9 @@
 #include "archive/exported_program.h"
 #include "core/text.h"
 #include "engine/graph/graph.h"
+#include "engine/graph/passes/passes.h"
 #include "engine/graph/plan.h"
+#include "engine/graph/plan_text.h"
 #include "engine/graph/run.h"
 #include "engine/libtorch/base_engine.h"
 #include "engine/libtorch/convert.h"
@@ -157,13 +159,27 @@ ProgramInfo describe(const Archive& archive, const std::vector<std::string>& all
   return libtorch::translated(ErrorCode::kInvalidPackage, archive.path(), [&] { return read(archive, {}, allow_ops).info; });
 }
 
+std::string plan_text(const Archive& archive, const EngineOptions& options) {
+  return libtorch::translated(ErrorCode::kInvalidPackage, archive.path(), [&] {
+    const libtorch::CallScope scope(options.threads);
+    std::string text;
+    for (auto& [method, plan] : read(archive, options.device, options.allow_ops).plans) {
+      optimize(plan, options.optimization, options.device);
+      text += cat(method, "\n", plan_text(plan.block));
+    }
+    return text;
+  });
+}
+
 LoadedEngine load(const Archive& archive, const EngineOptions& options) {
   libtorch::require_device(options.device);
   return libtorch::translated(ErrorCode::kInvalidPackage, archive.path(), [&] {
     const libtorch::CallScope scope(options.threads);
     Read found = read(archive, options.device, options.allow_ops);
+    for (auto& [method, plan] : found.plans) optimize(plan, options.optimization, options.device);
     LoadedEngine loaded;
     loaded.program = std::move(found.info);
+    loaded.applied = options.optimization;
     loaded.engine = std::make_unique<GraphEngine>(std::move(found.plans), options, archive.path());
     return loaded;
   });

@@ -17,7 +17,10 @@ bool is_exported(const Archive& archive);
 /// Throws kInvalidPackage, kUntrustedPackage, kUnsupported, kVersionMismatch.
 ProgramInfo describe(const Archive& archive, const std::vector<std::string>& allow_ops);
 
-/// The same, and makes it ready to run. Programs run as they are: `options.optimization` is not looked at.
+/// The same, and makes it ready to run, with the passes that `options.optimization` asks for.
 LoadedEngine load(const Archive& archive, const EngineOptions& options);
+
+/// The steps of every method after the passes that `options.optimization` asks for, as people read them.
+std::string plan_text(const Archive& archive, const EngineOptions& options);
 
 }  // namespace portfire::graph

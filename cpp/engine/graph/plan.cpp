@@ -70,7 +70,11 @@ class Planner {
     throw Error(ErrorCode::kInvalidPackage, cat(all_.archive.path(), ": ", quoted(node), ": ", what));
   }
 
-  int new_slot(const std::string& value) { return slots_[value] = block_.slots++; }
+  int new_slot(const std::string& value) {
+    const auto shape = graph_.shapes.find(value);
+    block_.shapes.push_back(shape == graph_.shapes.end() ? std::vector<std::string>{} : shape->second);
+    return slots_[value] = block_.slots++;
+  }
 
   Step step(const exported::Node& node) {
     Step step{.op = find_operator(node.target, node.arguments.size(), all_.allow_ops, all_.archive.path()), .name = node.name,

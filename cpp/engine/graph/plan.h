@@ -47,6 +47,7 @@ struct Block {
   std::vector<int> inputs;
   std::vector<Step> steps;
   std::vector<Operand> outputs;
+  std::vector<std::vector<std::string>> shapes;  ///< of each slot, as the export says; empty where it does not
   std::shared_ptr<const Storages> weights;
 };
 

@@ -2,7 +2,13 @@
 
 #include <ATen/ops/from_blob.h>
 
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
+#include <new>
+#include <span>
 #include <vector>
 
 #include "engine/libtorch/convert.h"
@@ -10,7 +16,17 @@
 namespace portfire::graph {
 namespace {
 
-bool is_aligned(const std::byte* data, DType dtype) { return reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) == 0; }
+/// Kernels take another way, and round otherwise, where a weight begins within a vector of theirs.
+bool is_aligned(const std::byte* data) { return reinterpret_cast<std::uintptr_t>(data) % 16 == 0; }
+
+/// A copy at an aligned place.
+std::shared_ptr<std::byte> aligned_copy(std::span<const std::byte> bytes) {
+  const std::size_t rounded = (bytes.size() + 63) / 64 * 64;
+  std::shared_ptr<std::byte> copy(static_cast<std::byte*>(std::aligned_alloc(64, std::max<std::size_t>(rounded, 64))), std::free);
+  if (!copy) throw std::bad_alloc();
+  std::copy(bytes.begin(), bytes.end(), copy.get());
+  return copy;
+}
 
 }  // namespace
 
@@ -21,14 +37,17 @@ at::Tensor weight_tensor(const Archive& archive, const exported::Weight& weight,
   const auto skip = static_cast<std::size_t>(weight.offset) * size_of(weight.dtype);
   const std::span<const std::byte> stored = archive.view(weight.record);
   at::Tensor tensor;
-  if (!stored.empty() && is_aligned(stored.data(), weight.dtype)) {
+  if (!stored.empty() && is_aligned(stored.data())) {
     auto* data = const_cast<std::byte*>(stored.data()) + skip;  // no operator that writes gets near it
     tensor = at::from_blob(data, sizes, strides, [archive](void*) {}, options);
   } else {
-    auto bytes = std::make_shared<std::vector<std::byte>>(archive.read(weight.record));
-    tensor = at::from_blob(bytes->data() + skip, sizes, strides, [bytes](void*) {}, options);
+    const std::shared_ptr<std::byte> bytes = aligned_copy(stored.empty() ? archive.read(weight.record) : std::vector<std::byte>(stored.begin(), stored.end()));
+    tensor = at::from_blob(bytes.get() + skip, sizes, strides, [bytes](void*) {}, options);
   }
-  return device.kind == Device::Kind::kCpu ? tensor : tensor.to(libtorch::torch_device(device));
+  if (device.kind != Device::Kind::kCpu) tensor = tensor.to(libtorch::torch_device(device));
+  const bool may = at::isFloatingType(tensor.scalar_type()) || at::isComplexType(tensor.scalar_type());
+  if (weight.requires_grad && may && c10::InferenceMode::is_enabled()) tensor.set_requires_grad(true);
+  return tensor;
 }
 
 }  // namespace portfire::graph

@@ -19,7 +19,7 @@ namespace portfire {
 
 /// How far an engine rewrites the graph at load. Each is used only where the golden samples still hold.
 enum class Optimization : std::uint8_t {
-  kAuto,    ///< kFreeze where the golden samples allow, else kNone
+  kAuto,    ///< what is fastest as a rule and holds: kFull in the engine graph, kFreeze in torchscript; else less
   kNone,    ///< as the file has it
   kFreeze,  ///< parameters become constants, batch norms are folded
   kFull,    ///< and layouts and fused operators are chosen for this machine
@@ -27,7 +27,7 @@ enum class Optimization : std::uint8_t {
 
 struct LoadOptions {
   Device device{};
-  std::string engine = "auto";  ///< "auto", "torchscript" or "graph" (torch.export's programs)
+  std::string engine = "auto";  ///< "auto", "torchscript" (model.pt) or "graph" (model.pt2)
   Optimization optimization = Optimization::kAuto;
   int threads = 0;                     ///< for one operator; 0 is `cpu_budget()`
   std::vector<std::string> allow_ops{}; ///< operators to allow beyond the list, by full name
@@ -111,8 +111,9 @@ using Outcome = std::variant<Answer, Error>;
 /// run on any number of threads at once.
 class PORTFIRE_EXPORT Model {
  public:
-  /// Opens, checks, optimises and warms up. `path` is a package, a TorchScript file, a `<name>` folder
-  /// (its highest version) or a `<name>/<version>` folder. Throws kNotFound, kIo, kInvalidPackage,
+  /// Opens, checks, optimises and warms up. `path` is a package, a TorchScript or torch.export file, a `<name>`
+  /// folder (its highest version) or a `<name>/<version>` folder. A folder may hold `model.pt2` and `model.pt`: the
+  /// second is used where the first needs what is not here or its golden samples do not hold. Throws kNotFound, kIo, kInvalidPackage,
   /// kVersionMismatch, kUntrustedPackage, kUnsupported, kVerificationFailed.
   static Model load(const std::string& path, const LoadOptions& options = {});
 
@@ -153,7 +154,15 @@ class PORTFIRE_EXPORT Model {
 /// What a file takes, gives and weighs. Runs no model code. Throws as `Model::load`.
 PORTFIRE_EXPORT ModelInfo inspect(const std::string& path, const LoadOptions& options = {});
 
-/// The package file that `path` stands for (see `Model::load`). Throws kNotFound.
+/// The engines that run what `path` stands for and that `options.engine` allows; "auto" tries them in this order.
+/// Throws as `Model::load`.
+PORTFIRE_EXPORT std::vector<std::string> engines(const std::string& path, const LoadOptions& options = {});
+
+/// What the engine graph would call, step by step, after the passes of `options.optimization`: for people. Runs no
+/// model code. Throws as `Model::load`; kUnsupported where there is no program for that engine.
+PORTFIRE_EXPORT std::string plan_text(const std::string& path, const LoadOptions& options = {});
+
+/// The package file that `path` stands for, the one that is tried first (see `Model::load`). Throws kNotFound.
 PORTFIRE_EXPORT std::string resolve_package(const std::string& path);
 
 /// The processors that this process may really use: the smaller of its affinity and its cgroup's quota,

@@ -51,35 +51,35 @@ using OpenPackage = Folder;
 
 TEST_F(ResolvePackagePath, GivesAFileItself) {
   const std::string path = put("a.pt");
-  EXPECT_EQ(resolve_package_path(path), path);
+  EXPECT_EQ(package_files(path), std::vector{path});
 }
 
 TEST_F(ResolvePackagePath, FindsTheFileOfAVersion) {
   const std::string path = put("digits/1/model.pt");
-  EXPECT_EQ(resolve_package_path(at("digits/1")), path);
-  EXPECT_EQ(resolve_package_path(at("digits/1/")), path);
+  EXPECT_EQ(package_files(at("digits/1")), std::vector{path});
+  EXPECT_EQ(package_files(at("digits/1/")), std::vector{path});
 }
 
 TEST_F(ResolvePackagePath, FindsTheHighestVersionByNumber) {
   for (const char* name : {"digits/9/model.pt", "digits/10/model.pt", "digits/latest/model.pt", "digits/0011/model.pt"}) put(name);
-  EXPECT_EQ(resolve_package_path(at("digits")), at("digits/10/model.pt"));
+  EXPECT_EQ(package_files(at("digits")), std::vector{at("digits/10/model.pt")});
 }
 
 TEST_F(ResolvePackagePath, SaysWhatWasLookedForAndWhatIsThere) {
   put("digits/notes.txt");
   put("digits/old/model.pt");
-  expect_error([&] { (void)resolve_package_path(at("digits")); }, ErrorCode::kNotFound,
+  expect_error([&] { (void)package_files(at("digits")); }, ErrorCode::kNotFound,
                "neither model.pt nor a version folder such as " + at("digits/1") + " is in it (it holds \"notes.txt\", \"old\")");
   fs::create_directories(folder_ / "empty");
-  expect_error([&] { (void)resolve_package_path(at("empty")); }, ErrorCode::kNotFound, "it is empty");
-  expect_error([&] { (void)resolve_package_path(at("none")); }, ErrorCode::kNotFound, "none: no such file or folder");
-  expect_error([&] { (void)resolve_package_path(at("digits/notes.txt/x")); }, ErrorCode::kNotFound, "no such file or folder");
+  expect_error([&] { (void)package_files(at("empty")); }, ErrorCode::kNotFound, "it is empty");
+  expect_error([&] { (void)package_files(at("none")); }, ErrorCode::kNotFound, "none: no such file or folder");
+  expect_error([&] { (void)package_files(at("digits/notes.txt/x")); }, ErrorCode::kNotFound, "no such file or folder");
 }
 
 TEST_F(ResolvePackagePath, DoesNotFallBackToALowerVersion) {
   put("digits/1/model.pt");
   put("digits/2/model.pt.partial");
-  expect_error([&] { (void)resolve_package_path(at("digits")); }, ErrorCode::kNotFound,
+  expect_error([&] { (void)package_files(at("digits")); }, ErrorCode::kNotFound,
                at("digits/2/model.pt") + ": no such file, and 2 is the highest version");
 }
 
@@ -116,7 +116,7 @@ TEST_F(OpenPackage, ReadsManifestAndFiles) {
   put("m/1/model.pt", linear_with({extra("manifest.json", manifest.dump()), extra("assets/labels.txt", "one\ntwo\n"),
                                    extra("golden/0/input.npy", "123")})
                           .bytes());
-  const Package package = open_package(at("m"));
+  const Package package = open_package(package_files(at("m")).front());
   ASSERT_TRUE(package.manifest.has_value());
   EXPECT_EQ(package.manifest->name, "0.linear_v2");
   EXPECT_EQ(test::text_of(package.file("assets/labels.txt")), "one\ntwo\n");

@@ -37,11 +37,11 @@ class Classifier(nn.Module):
             short = min(x.size(1), x.size(2))
             height = max(self.size, (x.size(1) * self.size + short // 2) // short)
             width = max(self.size, (x.size(2) * self.size + short // 2) // short)
-        if x.size(1) != height or x.size(2) != width:
-            x = F.interpolate(x.unsqueeze(0), [height, width], mode="bilinear", antialias=True)[0]
-        top = (height - self.size) // 2
-        left = (width - self.size) // 2
-        x = x[:, top : top + self.size, left : left + self.size]
+        x = F.interpolate(x.unsqueeze(0), [height, width], mode="bilinear", antialias=True)[0]
+        side = torch.arange(self.size, device=x.device)  # no slices: torch.export would branch on their sizes
+        x = x.index_select(1, side + (height - self.size) // 2).index_select(
+            2, side + (width - self.size) // 2
+        )
         return (x / 255.0 - self.mean) / self.deviation
 
     def forward(self, batch: Tensor) -> Tensor:

@@ -1,0 +1,24 @@
+#include "engine/graph/kernels/epilogue.h"
+
+#include <ATen/Functions.h>
+
+namespace portfire::graph {
+
+at::Tensor apply(const Epilogue& epilogue, at::Tensor y, const at::Tensor& other) {
+  if (epilogue.adds) y = at::add(y, other);
+  const std::string& activation = epilogue.activation;
+  const auto scalar = [&](std::size_t k) { return *epilogue.scalars.get(k); };
+  if (activation == "none") return y;
+  if (activation == "relu") return at::relu_(y);
+  if (activation == "sigmoid") return at::sigmoid_(y);
+  if (activation == "tanh") return at::tanh_(y);
+  if (activation == "swish") return at::silu_(y);
+  if (activation == "hardswish") return at::hardswish_(y);
+  if (activation == "hardsigmoid") return at::hardsigmoid_(y);
+  if (activation == "hardtanh") return at::hardtanh_(y, scalar(0), scalar(1));
+  if (activation == "leaky_relu") return at::leaky_relu_(y, scalar(0));
+  TORCH_INTERNAL_ASSERT(activation == "gelu");
+  return at::gelu(y, *epilogue.algorithm);
+}
+
+}  // namespace portfire::graph

@@ -1,0 +1,84 @@
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include <vector>
+
+#include "engine/graph/passes/passes.h"
+#include "engine/graph/passes/uses.h"
+
+namespace portfire::graph {
+namespace {
+
+/// y = x * scale + shift in each channel, float64 [C].
+struct Affine {
+  at::Tensor scale;
+  at::Tensor shift;
+};
+
+/// What a batch norm does where all of it is known (Ioffe and Szegedy, 2015, "Inference with batch-normalised
+/// networks"); undefined otherwise.
+Affine affine_of(const Step& step) {
+  const bool whole = step.op.name == "aten::batch_norm" && step.operands.size() == 9;
+  const bool part = step.op.name == "aten::_native_batch_norm_legit_no_training" && step.operands.size() == 7;
+  if (!whole && !part) return {};
+  if (whole && (!step.operands[5].constant.isBool() || step.operands[5].constant.toBool())) return {};
+  if (part && (step.outputs.size() != 3 || !step.outputs[1].empty() || !step.outputs[2].empty())) return {};
+  const Operand& epsilon = step.operands[whole ? 7 : 6];
+  const at::Tensor mean = constant_tensor(step.operands[3]);
+  const at::Tensor variance = constant_tensor(step.operands[4]);
+  if (!mean.defined() || !variance.defined() || !epsilon.constant.isDouble()) return {};
+  Affine affine{.scale = (variance.to(at::kDouble) + epsilon.constant.toDouble()).rsqrt(), .shift = {}};
+  const at::Tensor gamma = constant_tensor(step.operands[1]);
+  const at::Tensor beta = constant_tensor(step.operands[2]);
+  if ((!gamma.defined() && !is_none(step.operands[1])) || (!beta.defined() && !is_none(step.operands[2]))) return {};
+  if (gamma.defined()) affine.scale = affine.scale * gamma.to(at::kDouble);
+  affine.shift = -mean.to(at::kDouble) * affine.scale;
+  if (beta.defined()) affine.shift = affine.shift + beta.to(at::kDouble);
+  return affine;
+}
+
+/// The axis of the weight that counts the outputs; -1 for a step that takes no batch norm in.
+std::int64_t output_axis(const Step& step) {
+  for (const char* name : {"aten::conv1d", "aten::conv2d", "aten::conv3d", "aten::linear"}) {
+    if (step.op.name == name) return 0;
+  }
+  const bool transposed = step.op.name == "aten::conv_transpose2d" && step.operands.size() == 8;
+  if (transposed) return step.operands[6].constant.isInt() && step.operands[6].constant.toInt() == 1 ? 1 : -1;
+  if (step.op.name != "aten::convolution" || step.operands.size() != 9 || !step.operands[6].constant.isBool()) return -1;
+  return step.operands[6].constant.toBool() ? -1 : 0;
+}
+
+bool fold(Step& layer, const Affine& affine) {
+  const std::int64_t axis = output_axis(layer);
+  const at::Tensor weight = axis < 0 ? at::Tensor() : constant_tensor(layer.operands[1]);
+  const at::Tensor bias = axis < 0 ? at::Tensor() : constant_tensor(layer.operands[2]);
+  if (!weight.defined() || (!bias.defined() && !is_none(layer.operands[2])) || weight.size(axis) != affine.scale.numel()) return false;
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(weight.dim()), 1);
+  shape[static_cast<std::size_t>(axis)] = weight.size(axis);
+  const at::Tensor shift = bias.defined() ? bias.to(at::kDouble) * affine.scale + affine.shift : affine.shift;
+  layer.operands[1].constant = (weight.to(at::kDouble) * affine.scale.view(shape)).to(weight.scalar_type());
+  layer.operands[2] = {.constant = shift.to(weight.scalar_type())};
+  return true;
+}
+
+}  // namespace
+
+void fold_batch_norms(Block& block) {
+  const Uses uses(block);
+  std::vector<bool> gone(block.steps.size(), false);
+  for (std::size_t k = 0; k < block.steps.size(); ++k) {
+    Step& norm = block.steps[k];
+    const Affine affine = affine_of(norm);
+    const int slot = affine.shift.defined() ? norm.operands[0].slot : Operand::kNoSlot;
+    if (slot == Operand::kNoSlot || uses.only_taker(slot) != k || uses.giver(slot) == Uses::kNobody) continue;
+    Step& layer = block.steps[uses.giver(slot)];
+    // A linear layer's channels are its last axis, a batch norm's the second: the same where there are two.
+    if (layer.op.name == "aten::linear" && rank_of(block, norm.operands[0]) != 2) continue;
+    if (only_output(layer) != slot || !fold(layer, affine)) continue;
+    layer.outputs[0] = norm.outputs[0];
+    gone[k] = true;
+  }
+  erase_steps(block, gone);
+}
+
+}  // namespace portfire::graph
