@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from exported import PROGRAMS, Saved
 from faces import CppLibrary, Program
 from small_models import DigitsWorld, MeanAndShape, Scale, make_digits, make_scale
 
@@ -56,3 +58,14 @@ def two_outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("two") / "two.pt"
     torch.jit.save(torch.jit.script(MeanAndShape()), str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    folder = tmp_path_factory.mktemp("exported")
+    return cache(lambda name: PROGRAMS[name].save(folder / f"{name}.pt2"))
+
+
+@pytest.fixture(scope="session")
+def perceptron(saved: Saved) -> Path:
+    return saved("perceptron")

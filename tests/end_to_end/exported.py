@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,11 @@ from torch._higher_order_ops import scan, while_loop
 from torch.export import Dim
 from torch.nn import functional as F
 
+import portfire
+
 N = Dim("N", min=1, max=512)
+Edit = Callable[[dict[str, bytes]], None]
+Saved = Callable[[str], Path]
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,35 @@ class Exported:
             program = torch.export.export(self.module.eval(), self.inputs, dynamic_shapes=self.shapes)
             torch.export.save(program, path)
         return path
+
+
+def call(model: portfire.Model, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    outputs = model.forward(*inputs)
+    given = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+    return [torch.from_dlpack(one) for one in given]
+
+
+def edited(source: Path, target: Path, edit: Edit) -> Path:
+    with zipfile.ZipFile(source) as archive:
+        files = {name.split("/", 1)[1]: archive.read(name) for name in archive.namelist()}
+    edit(files)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(f"program/{name}"), data)
+    return target
+
+
+def in_json(record: str, change: Callable[[Any], None]) -> Edit:
+    def edit(files: dict[str, bytes]) -> None:
+        document = json.loads(files[record])
+        change(document)
+        files[record] = json.dumps(document).encode()
+
+    return edit
+
+
+def in_program(change: Callable[[Any], None]) -> Edit:
+    return in_json("models/model.json", change)
 
 
 def eager(path: Path, inputs: tuple[Tensor, ...]) -> list[Tensor]:

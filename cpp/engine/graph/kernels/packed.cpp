@@ -1,8 +1,17 @@
 #include "engine/graph/kernels/packed.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
+
 #include <algorithm>
 
 namespace portfire::graph {
+
+bool onednn_takes(at::ScalarType dtype) {
+  if (dtype != at::kBFloat16) return dtype == at::kFloat;
+  static const bool bfloat16 =
+      c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_is_mkldnn_bf16_supported", "").typed<bool()>().call();
+  return bfloat16;
+}
 
 at::Tensor PackedWeights::for_input(at::IntArrayRef sizes) const {
   const auto has_sizes = [&](const Entry& entry) { return at::IntArrayRef(entry.sizes) == sizes; };

@@ -8,6 +8,9 @@
 
 namespace portfire::graph {
 
+/// True where oneDNN computes in this dtype on this machine.
+bool onednn_takes(at::ScalarType dtype);
+
 /// A layer's weight in the layouts that oneDNN wants for the shapes of input it has met, made on first use. The
 /// least recently used goes when there are more than `kMost`. Thread-safe.
 class PackedWeights {

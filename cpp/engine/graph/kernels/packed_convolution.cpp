@@ -45,12 +45,20 @@ class PackedConvolution final : public Kernel {
                 c.weight.scalar_type(), " ", c.weight.sizes(), " does not take ", x.scalar_type(), " ", x.sizes());
     const std::int64_t channels = c.transposed ? c.weight.size(0) : c.weight.size(1) * c.groups;
     TORCH_CHECK(x.size(1) == channels, "a convolution of ", channels, " channels was given ", x.sizes());
-    if (c.transposed) return;
+    for (const std::int64_t size : output_sizes(x)) TORCH_CHECK(size > 0, "a kernel of ", c.weight.sizes(), " is larger than the padded input ", x.sizes());
+  }
+
+  std::vector<std::int64_t> output_sizes(const at::Tensor& x) const {
+    const Convolution& c = convolution_;
+    std::vector<std::int64_t> sizes{x.size(0), c.transposed ? c.weight.size(1) * c.groups : c.weight.size(0)};
     for (std::int64_t axis = 2; axis < x.dim(); ++axis) {
       const auto k = static_cast<std::size_t>(axis - 2);
-      TORCH_CHECK(x.size(axis) + 2 * c.padding[k] >= c.dilation[k] * (c.weight.size(axis) - 1) + 1, "a kernel of ", c.weight.sizes(),
-                  " is larger than the padded input ", x.sizes());
+      const std::int64_t extent = c.dilation[k] * (c.weight.size(axis) - 1) + 1;
+      const std::int64_t room = x.size(axis) + 2 * c.padding[k] - extent;
+      sizes.push_back(c.transposed ? (x.size(axis) - 1) * c.stride[k] - 2 * c.padding[k] + extent + c.output_padding[k]
+                                   : room < 0 ? 0 : room / c.stride[k] + 1);
     }
+    return sizes;
   }
 
   /// A call to oneDNN costs some 10 us before it computes anything.
@@ -63,7 +71,10 @@ class PackedConvolution final : public Kernel {
 
   at::Tensor large(const at::Tensor& x, const at::Tensor& other) const {
     const at::Tensor weight = weights_.for_input(x.sizes());
-    return epilogue_.adds ? with_add(x, other, weight) : plain(x, weight);
+    if (!epilogue_.adds) return plain(x, weight);
+    TORCH_CHECK(other.sizes() == at::IntArrayRef(output_sizes(x)) && other.scalar_type() == x.scalar_type(), "what is added to a convolution of ",
+                x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
+    return with_add(x, other, weight);
   }
 
   at::Tensor pack(at::IntArrayRef sizes) const {

@@ -4,6 +4,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <utility>
+#include <vector>
 
 #include "engine/graph/kernels/packed.h"
 
@@ -45,7 +46,12 @@ class PackedLinear final : public Kernel {
 
   at::Tensor large(const at::Tensor& x, const at::Tensor& other, std::int64_t rows) const {
     const at::Tensor weight = packed_.for_input(rows);
-    return epilogue_.adds ? with_add(x, other, weight) : plain(x, weight);
+    if (!epilogue_.adds) return plain(x, weight);
+    std::vector<std::int64_t> sizes = x.sizes().vec();
+    sizes.back() = weight_.size(0);
+    TORCH_CHECK(other.sizes() == at::IntArrayRef(sizes) && other.scalar_type() == x.scalar_type(), "what is added to a linear layer of ",
+                x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
+    return with_add(x, other, weight);
   }
 
   at::Tensor plain(const at::Tensor& x, const at::Tensor& weight) const {

@@ -1,8 +1,10 @@
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/graph/kernels/packed.h"
 #include "engine/graph/kernels/packed_convolution.h"
 #include "engine/graph/passes/follow.h"
 #include "engine/graph/passes/passes.h"
@@ -31,6 +33,20 @@ std::vector<std::int64_t> named_padding(const std::string& name, const Convoluti
   return padding;
 }
 
+/// Parameters that `aten::convolution` takes and oneDNN can be trusted with.
+bool is_sound(const Convolution& c) {
+  const auto all_within = [](const std::vector<std::int64_t>& values, std::int64_t least) {
+    constexpr std::int64_t kMost = 1 << 15;
+    return std::all_of(values.begin(), values.end(), [&](std::int64_t value) { return value >= least && value <= kMost; });
+  };
+  const std::int64_t outputs = c.transposed ? c.weight.size(1) * c.groups : c.weight.size(0);
+  bool sound = c.weight.numel() > 0 && c.groups > 0 && c.weight.size(0) % c.groups == 0 && all_within(c.stride, 1) &&
+               all_within(c.dilation, 1) && all_within(c.padding, 0) && all_within(c.output_padding, 0);
+  for (std::size_t k = 0; sound && k < c.stride.size(); ++k) sound = c.output_padding[k] < std::max(c.stride[k], c.dilation[k]);
+  const bool bias_fits = !c.bias.defined() || (c.bias.dim() == 1 && c.bias.size(0) == outputs && c.bias.scalar_type() == c.weight.scalar_type());
+  return sound && bias_fits;
+}
+
 /// The convolution of a step as `aten::convolution` has it; without a weight where oneDNN's would not be the same.
 Convolution convolution_of(const Step& step) {
   const std::string& name = step.op.name;
@@ -40,7 +56,7 @@ Convolution convolution_of(const Step& step) {
   if (!general && !transposed && !plain) return {};
   Convolution found{.weight = constant_tensor(step.operands[1]), .bias = constant_tensor(step.operands[2]), .stride = {}, .padding = {},
                     .dilation = {}, .output_padding = {}};
-  const bool typed = found.weight.defined() && (found.weight.scalar_type() == at::kFloat || found.weight.scalar_type() == at::kBFloat16);
+  const bool typed = found.weight.defined() && onednn_takes(found.weight.scalar_type());
   if (!typed || found.weight.dim() < 4 || found.weight.dim() > 5 || (!found.bias.defined() && !is_none(step.operands[2]))) return {};
   const auto axes = static_cast<std::size_t>(found.weight.dim() - 2);
   found.stride = known_ints(step.operands[3], axes);
@@ -52,7 +68,7 @@ Convolution convolution_of(const Step& step) {
                                                        : known_ints(step.operands[4], axes);
   found.output_padding = general ? known_ints(step.operands[7], axes) : transposed ? known_ints(step.operands[5], axes) : std::vector<std::int64_t>(axes, 0);
   found.transposed = transposed || (general && step.operands[6].constant.toBool());
-  const bool usable = !found.padding.empty() && !found.output_padding.empty() && (!found.transposed || found.weight.dim() == 4);
+  const bool usable = !found.padding.empty() && !found.output_padding.empty() && (!found.transposed || found.weight.dim() == 4) && is_sound(found);
   return usable ? found : Convolution{};
 }
 

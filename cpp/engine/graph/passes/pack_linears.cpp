@@ -1,6 +1,7 @@
 
 #include <utility>
 
+#include "engine/graph/kernels/packed.h"
 #include "engine/graph/kernels/packed_linear.h"
 #include "engine/graph/passes/follow.h"
 #include "engine/graph/passes/passes.h"
@@ -48,8 +49,10 @@ void pack_linears(Block& block) {
   pack_layers(block, "portfire::linear", [](const Block& all, const Step& step) -> Layer {
     const Linear found = linear_of(step);
     const at::Tensor& weight = found.weight;
-    const bool typed = weight.defined() && (weight.scalar_type() == at::kFloat || weight.scalar_type() == at::kBFloat16);
-    if (!typed || weight.dim() != 2 || rank_of(all, step.operands[0]) < 2) return {};
+    if (!weight.defined() || weight.dim() != 2 || weight.numel() == 0 || !onednn_takes(weight.scalar_type())) return {};
+    const at::Tensor& bias = found.bias;
+    if (bias.defined() && (bias.dim() != 1 || bias.size(0) != weight.size(0) || bias.scalar_type() != weight.scalar_type())) return {};
+    if (rank_of(all, step.operands[0]) < 2) return {};
     return {.adds = true, .activates_sum = false, .make = [found](Epilogue epilogue) { return packed_linear(found.weight, found.bias, std::move(epilogue)); }};
   });
 }
