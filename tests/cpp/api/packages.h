@@ -13,6 +13,8 @@ namespace portfire::test {
 
 /// tests/data/models/brightness: pictures told apart as "dark", "grey" and "bright".
 inline const std::string kBrightness = PORTFIRE_TEST_DATA "/models/brightness";
+/// tests/data/models/layers: a program of torch.export, float32 [N, 4, 8, 8] to [N, 3] and [N, 128].
+inline const std::string kLayers = PORTFIRE_TEST_DATA "/models/layers";
 /// tests/data/models/add: task tensor, (a, b) to (a + b, 2 a).
 inline const std::string kAdd = PORTFIRE_TEST_DATA "/models/add";
 /// TorchScript without a manifest: 2 x + 1.

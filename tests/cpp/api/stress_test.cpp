@@ -61,6 +61,45 @@ TEST(Stress, EightThreadsOnOneModelAgree) {
   EXPECT_GT(calls, 8);
 }
 
+Tensor ramp(std::int64_t batch) {
+  std::vector<float> values(static_cast<std::size_t>(batch * 4 * 8 * 8));
+  for (std::size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(k % 17) / 17;
+  return test::floats(values, {batch, 4, 8, 8});
+}
+
+/// More shapes than a layer keeps packed weights for.
+TEST(Stress, EightThreadsOnAnExportedProgramAgree) {
+  const Model model = Model::load(test::kLayers, {.threads = 1});
+  ASSERT_EQ(model.info().engine, "graph");
+  ASSERT_EQ(model.info().optimization, "full");
+  std::vector<Tensor> inputs;
+  std::vector<std::vector<Tensor>> expected;
+  for (const std::int64_t batch : {1, 8, 24, 48, 56, 60, 64}) {
+    inputs.push_back(ramp(batch));
+    expected.push_back(model.forward(std::span(&inputs.back(), 1)));
+  }
+  const auto end = Clock::now() + std::chrono::duration<double>(std::max(stress_seconds(), 0.5));
+  std::atomic<std::int64_t> wrong = 0;
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < 8; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (std::size_t call = thread; Clock::now() < end; call += 1 + thread) {
+        const std::size_t which = call % inputs.size();
+        wrong += model.forward(std::span(&inputs[which], 1)) != expected[which];
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Stress, EveryLevelOfAnExportedProgramHoldsItsGoldenSamples) {
+  for (const Optimization level : {Optimization::kNone, Optimization::kFreeze, Optimization::kFull}) {
+    const VerifyReport report = Model::load(test::kLayers, {.optimization = level, .threads = 1}).verify();
+    EXPECT_TRUE(report.passed()) << report.summary();
+  }
+}
+
 TEST(Stress, ModelsAreLoadedOnSeveralThreadsAtOnce) {
   std::vector<std::thread> threads;
   std::atomic<int> right = 0;

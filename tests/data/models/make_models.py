@@ -184,6 +184,42 @@ def strip_debug(path: Path) -> None:
                 archive.writestr(zipfile.ZipInfo(name), content)
 
 
+class Layers(nn.Module):
+    """What the passes of the engine graph look for, a branch, and a buffer that is written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(4, 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.second = nn.Conv2d(8, 8, 3, padding=1)
+        self.up = nn.ConvTranspose2d(8, 3, 2, stride=2)
+        self.wide = nn.Linear(96, 128)
+        self.register_buffer("brightest", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.brightest.copy_(x.max().reshape(1))
+        y = torch.relu_(self.norm(self.first(x)))
+        y = torch.relu(self.second(y) + y)
+        rows = nn.functional.gelu(self.wide(y.flatten(1)[:, :96])) + self.brightest
+        rows = torch.cond(rows.sum() > 0, lambda r: r * 2, lambda r: r - 1, (rows,))
+        return self.up(y).mean((2, 3)), rows
+
+
+def exported_layers() -> None:
+    torch.manual_seed(0)
+    module = Layers()
+    nn.init.normal_(module.norm.running_mean)
+    package(
+        module,
+        HERE / "layers" / "1" / "model.pt2",
+        name="layers",
+        task="tensor",
+        golden=[np.random.default_rng(n).random((n, 4, 8, 8), np.float32) for n in (2, 40)],
+        licence="Apache-2.0",
+        formats=("graph",),
+    )
+
+
 def main() -> None:
     torch.manual_seed(0)
     for name, module in {
@@ -229,3 +265,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    exported_layers()
