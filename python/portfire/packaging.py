@@ -112,6 +112,12 @@ def package(
         raise InvalidArgumentError(
             f"{name}: formats {', '.join(formats) or 'are none'}; allowed: {', '.join(FORMATS)}"
         )
+    for kind, suffix in FORMATS.items():
+        if kind not in formats and path.with_suffix(suffix).exists():
+            raise InvalidArgumentError(
+                f"{path.with_suffix(suffix)} is there already and would be another model than the new "
+                f'{"/".join(FORMATS[one] for one in formats)}; add "{kind}" to formats, or remove it'
+            )
     if task not in TASKS:
         raise InvalidArgumentError(f'{name}: unknown task "{task}"; allowed: {", ".join(TASKS)}')
     if not golden:

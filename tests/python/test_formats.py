@@ -69,6 +69,18 @@ def test_the_graph_alone_is_a_package(path: Path) -> None:
     assert portfire.load(path.parents[1]).run(picture()).label in ("dark", "light")
 
 
+def test_the_files_of_a_version_are_one_model(path: Path) -> None:
+    write(path, formats=BOTH)
+    before = path.read_bytes()
+    for formats in (("torchscript",), ("graph",)):
+        with pytest.raises(
+            portfire.InvalidArgumentError, match=r"model\.pt2? is there already.*to formats, or remove it"
+        ):
+            write(path, formats=formats)
+    assert path.read_bytes() == before
+    write(path, formats=BOTH)
+
+
 def test_a_tensor_package_has_its_symbols_in_the_graph(path: Path) -> None:
     x, y = np.ones((2, 3), np.float32), np.ones((3, 4), np.float32)
     other = {"a": np.ones((5, 3), np.float32), "b": y}
