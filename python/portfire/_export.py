@@ -49,6 +49,7 @@ def export(module: nn.Module, method: str, inputs: tuple[Tensor, ...], spec: Met
     except Exception as error:  # the exporter's errors have no type in common
         raise InvalidArgumentError(f"{kind}.{method} cannot be exported: {summary(str(error))}") from error
     _drop_unused(program)
+    _drop_origin(program)
     return program
 
 
@@ -109,6 +110,15 @@ def _drop_unused(program: ExportedProgram) -> None:
         program.state_dict.pop(spec.target, None)
         program.constants.pop(spec.target, None)
     program.graph_module.recompile()
+
+
+def _drop_origin(program: ExportedProgram) -> None:
+    """Where the source lies on this machine, and the example, which the golden samples hold already."""
+    for module in program.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop("stack_trace", None)
+    program.example_inputs = None
 
 
 @contextmanager

@@ -114,8 +114,9 @@ def load(
         device: "cpu", "cuda" or "cuda:<index>".
         threads: for one operator; 0 is `cpu_budget()`.
         engine: "auto", "torchscript", or "graph" for torch.export's programs.
-        optimization: "none", "freeze", "full" or "auto", which is "freeze". Where the golden samples do not
-            hold, the next lower one is used, and `Model.info.optimization` says why.
+        optimization: "none", "freeze", "full" or "auto", which is "full" in the engine graph and "freeze" in
+            torchscript. Where the golden samples do not hold, the next lower one is used, and
+            `Model.info.optimization` says why.
         allow_ops: operators to allow beyond the list, by full name, for a file that you trust.
         max_pixels: a tighter limit than the package's; 0 keeps that.
 

@@ -63,6 +63,15 @@ def test_both_formats_hold_the_same_manifest_and_answers(path: Path) -> None:
     assert torch.export.load(exported).module()(x).shape == (3, 2)
 
 
+def test_nothing_of_the_machine_is_in_the_file(path: Path) -> None:
+    write(path, formats=("graph",))
+    with zipfile.ZipFile(path.with_suffix(".pt2")) as archive:
+        content = b"".join(archive.read(name) for name in archive.namelist())
+    assert b"aten.linear" in content
+    for place in (Path(__file__).parent, Path(torch.__file__).parent, path.parent):
+        assert str(place).encode() not in content
+
+
 def test_the_graph_alone_is_a_package(path: Path) -> None:
     write(path.with_suffix(".pt2"), formats=("graph",))
     assert [one.name for one in path.parent.iterdir()] == ["model.pt2"]
