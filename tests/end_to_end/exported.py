@@ -228,11 +228,10 @@ class _Turned(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Linear(32, 32)
+        self.table = nn.Parameter(torch.randn(32, 32))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.linear(x.transpose(0, 1))
-        return y
+        return x.transpose(0, 1) @ self.table
 
 
 class _Linears(nn.Module):
