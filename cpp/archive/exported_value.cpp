@@ -41,7 +41,8 @@ Value string(const JsonNode& node) { return {.kind = Kind::kString, .text = node
 template <Value (*Literal)(const JsonNode&)>
 Value symbolic(const JsonNode& node) {
   const auto [kind, value] = node.only_field();
-  return kind == "as_name" ? Value{.kind = Kind::kName, .text = value.string()} : Literal(value);
+  if (kind != "as_name") return Literal(value);
+  return {.kind = Kind::kName, .text = value.string()};
 }
 
 Value optional_tensor(const JsonNode& node) {

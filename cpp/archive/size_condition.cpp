@@ -73,37 +73,41 @@ class Parser {
     if (!take(token)) fail();
   }
 
-  NodePtr make(Kind kind, std::vector<NodePtr> parts) {
+  // Not of a braced list: GCC 12 destroys elements of one that was never filled where `c ? make({a, b()}) : a` throws.
+  NodePtr make(Kind kind, NodePtr left, NodePtr right = nullptr) {
     if (++nodes_ > kMostNodes) fail();
-    return std::make_shared<const Node>(Node{.kind = kind, .parts = std::move(parts)});
+    Node node{.kind = kind};
+    node.parts.push_back(std::move(left));
+    if (right) node.parts.push_back(std::move(right));
+    return std::make_shared<const Node>(std::move(node));
   }
 
   NodePtr disjunction() {
     if (++depth_ > kMostDepth) fail();
     NodePtr left = conjunction();
-    while (take_word("or")) left = make(Kind::kOr, {left, conjunction()});
+    while (take_word("or")) left = make(Kind::kOr, left, conjunction());
     --depth_;
     return left;
   }
   NodePtr conjunction() {
     NodePtr left = negation();
-    while (take_word("and")) left = make(Kind::kAnd, {left, negation()});
+    while (take_word("and")) left = make(Kind::kAnd, left, negation());
     return left;
   }
   NodePtr negation() {
     if (++depth_ > kMostDepth) fail();
-    NodePtr node = take_word("not") ? make(Kind::kNot, {negation()}) : comparison();
+    NodePtr node = take_word("not") ? make(Kind::kNot, negation()) : comparison();
     --depth_;
     return node;
   }
   NodePtr comparison() {
     NodePtr left = sum();
     const std::optional<Kind> kind = one_of(kComparisons);
-    return kind ? make(*kind, {left, sum()}) : left;
+    return kind ? make(*kind, left, sum()) : left;
   }
   NodePtr sum() {
     NodePtr left = product();
-    while (const std::optional<Kind> kind = one_of(kSums)) left = make(*kind, {left, product()});
+    while (const std::optional<Kind> kind = one_of(kSums)) left = make(*kind, left, product());
     return left;
   }
   NodePtr product() {
@@ -111,19 +115,19 @@ class Parser {
     while (!rest().starts_with("**")) {
       const std::optional<Kind> kind = one_of(kProducts);
       if (!kind) break;
-      left = make(*kind, {left, factor()});
+      left = make(*kind, left, factor());
     }
     return left;
   }
   NodePtr factor() {
     if (++depth_ > kMostDepth) fail();
-    NodePtr node = take("-") ? make(Kind::kNegate, {factor()}) : power();
+    NodePtr node = take("-") ? make(Kind::kNegate, factor()) : power();
     --depth_;
     return node;
   }
   NodePtr power() {
     NodePtr base = atom();
-    return take("**") ? make(Kind::kPow, {base, factor()}) : base;
+    return take("**") ? make(Kind::kPow, base, factor()) : base;
   }
 
   template <std::size_t Count>
@@ -151,7 +155,9 @@ class Parser {
   }
   NodePtr pair(Kind kind) {
     NodePtr left = disjunction();
-    while (take(",")) left = make(kind, {left, disjunction()});
+    expect(",");
+    left = make(kind, left, disjunction());
+    while (take(",")) left = make(kind, left, disjunction());
     return closed(left);
   }
 

@@ -49,7 +49,7 @@ TEST(SizeCondition, RefusesWhateverElse) {
   for (int k = 0; k < 5000; ++k) chain += "+1";
   for (const std::string& text : {std::string(), std::string("1 =="), std::string("L['y'].size()[0] == 1"), std::string("L['x'].stride()[0] == 1"),
                                   std::string("open('f')"), std::string("1 == 1 1"), std::string("L['x"), std::string("99999999999999999999 > 1"),
-                                  std::string("1.5 < 2"), deep, chain}) {
+                                  std::string("1.5 < 2"), std::string("Mod(3) == 3"), deep, chain}) {
     expect_error([&] { (void)SizeCondition(text, kNames); }, ErrorCode::kUnsupported, "on its sizes is not supported");
   }
 }
