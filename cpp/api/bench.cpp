@@ -4,16 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
-#include <random>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
-#include "api/signature.h"
+#include "api/sample_inputs.h"
 #include "core/text.h"
 #include "engine/torchscript/plain.h"
-#include "tasks/check.h"
 
 namespace portfire {
 namespace {
@@ -22,58 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 double since_us(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
-
-template <typename T>
-void fill(Tensor& tensor, double low, double high, std::mt19937& random) {
-  auto* values = static_cast<T*>(tensor.mutable_data());
-  for (std::int64_t k = 0; k < tensor.numel(); ++k) {
-    if constexpr (std::is_floating_point_v<T>) {
-      values[k] = static_cast<T>(std::uniform_real_distribution<double>(low, high)(random));
-    } else {
-      values[k] = static_cast<T>(std::uniform_int_distribution<std::int64_t>(static_cast<std::int64_t>(low),
-                                                                            static_cast<std::int64_t>(high))(random));
-    }
-  }
-}
-
-/// Seeded values within the declared range; dtypes that have no C++ type stay zero.
-Tensor made_up(const TensorSpec& spec, std::int64_t batch, std::mt19937& random) {
-  Dims shape;
-  std::vector<std::int64_t> sizes;
-  for (std::size_t axis = 0; axis < spec.shape.size(); ++axis) {
-    const Dimension& dimension = spec.shape[axis];
-    const bool is_batch = axis == 0 && !dimension.symbol.empty();
-    if (!dimension.symbol.empty() && !is_batch) {
-      throw Error(ErrorCode::kInvalidArgument, cat("input ", spec.name, ": the size ", dimension.symbol,
-                                                   " is not fixed by the manifest; give the shape, as in --shape ", spec.name, "=1,3,224,224"));
-    }
-    sizes.push_back(is_batch ? batch : dimension.size);
-  }
-  Tensor tensor = Tensor::zeros(spec.dtype, Dims(std::span<const std::int64_t>(sizes)));
-  const double low = spec.minimum.value_or(0);
-  const double high = std::max(low, spec.maximum.value_or(1));
-  switch (spec.dtype) {
-    case DType::kUInt8: fill<std::uint8_t>(tensor, low, high, random); break;
-    case DType::kInt32: fill<std::int32_t>(tensor, low, high, random); break;
-    case DType::kInt64: fill<std::int64_t>(tensor, low, high, random); break;
-    case DType::kFloat32: fill<float>(tensor, low, high, random); break;
-    case DType::kFloat64: fill<double>(tensor, low, high, random); break;
-    default: break;
-  }
-  return tensor;
-}
-
-std::vector<Tensor> inputs_for(const Model& model, const BenchOptions& options) {
-  if (!options.inputs.empty()) return in_order(forward_inputs(model.info()), options.inputs, model.info().path);
-  const auto& forward = model.info().signature;
-  if (!forward) {
-    throw Error(ErrorCode::kInvalidArgument, cat(model.info().path, ": nothing says what forward takes; give its shapes, as in --shape x=1,3,224,224"));
-  }
-  std::vector<Tensor> inputs;
-  std::mt19937 random(0);
-  for (const TensorSpec& spec : forward->inputs) inputs.push_back(made_up(spec, options.batch, random));
-  return inputs;
 }
 
 Latency summarise(std::vector<double> microseconds, double load_ms, double first_us) {
@@ -116,12 +61,13 @@ BenchReport bench(const std::string& path, const LoadOptions& load, const BenchO
   auto start = Clock::now();
   const Model model = Model::load(path, load);
   const double load_ms = since_us(start) / 1000;
-  const std::vector<Tensor> inputs = inputs_for(model, options);
+  const std::vector<Tensor> inputs = sample_inputs(model.info(), options.inputs, options.batch);
 
   BenchReport report;
   report.batch = options.batch;
   report.engine = model.info().engine;
   report.optimization = model.info().optimization;
+  report.precision = model.info().precision;
   report.device = load.device;
   report.threads = model.info().threads;
   const auto call = [&] { (void)model.forward(inputs); };
@@ -161,9 +107,10 @@ BenchReport bench(const std::string& path, const LoadOptions& load, const BenchO
 
 std::string BenchReport::to_json() const {
   nlohmann::ordered_json out{{"engine", engine},   {"optimization", optimization},
-                             {"device", device.to_string()}, {"threads", threads},
-                             {"batch", batch},     {"items_per_second", items_per_second},
-                             {"peak_bytes", peak_bytes},     {"portfire", json_of(portfire)}};
+                             {"precision", precision}, {"device", device.to_string()},
+                             {"threads", threads}, {"batch", batch},
+                             {"items_per_second", items_per_second}, {"peak_bytes", peak_bytes},
+                             {"portfire", json_of(portfire)}};
   if (plain.calls > 0) out["plain_libtorch"] = json_of(plain);
   return out.dump();
 }

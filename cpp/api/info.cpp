@@ -13,10 +13,12 @@ std::string ModelInfo::to_json() const {
   out["task"] = task;
   out["engine"] = engine;
   out["engine_version"] = engine_version;
+  out["choice"] = choice;
   out["device"] = device.to_string();
   if (!optimization.empty()) {
     out["threads"] = threads;
     out["optimization"] = optimization;
+    out["precision"] = precision;
   }
   out["parameters"] = parameters;
   out["parameter_bytes"] = parameter_bytes;

@@ -6,6 +6,7 @@
 
 #include <portfire/codecs.h>
 
+#include "api/profile.h"
 #include "api/signature.h"
 #include "archive/package.h"
 #include "core/text.h"
@@ -21,6 +22,8 @@ namespace {
 constexpr int kMostThreads = 1024;
 constexpr std::string_view kTorchScript = "torchscript";
 constexpr std::string_view kGraph = "graph";
+constexpr const char* kAsked = "asked for";
+constexpr const char* kByRule = "the first of the version's files that holds; see portfire tune";
 
 void check_options(const LoadOptions& options) {
   if (options.engine != "auto" && options.engine != kTorchScript && options.engine != kGraph) {
@@ -29,19 +32,12 @@ void check_options(const LoadOptions& options) {
   if (options.threads < 0 || options.threads > kMostThreads) {
     throw Error(ErrorCode::kInvalidArgument, cat("threads is ", options.threads, "; 0 (this machine's budget) or 1 to ", kMostThreads));
   }
+  if (!(options.max_error >= 0)) {
+    throw Error(ErrorCode::kInvalidArgument, cat("max_error is ", options.max_error, "; 0 (the package's tolerance) or more"));
+  }
   if (options.max_pixels < 0) {
     throw Error(ErrorCode::kInvalidArgument, cat("max_pixels is ", options.max_pixels, "; 0 (the package's limit) or more"));
   }
-}
-
-const char* name_of_level(Optimization level) {
-  switch (level) {
-    case Optimization::kAuto: return "auto";
-    case Optimization::kNone: return "none";
-    case Optimization::kFreeze: return "freeze";
-    case Optimization::kFull: return "full";
-  }
-  return "";
 }
 
 /// What is tried, the furthest first. docs/adr/0005 says why auto does not begin at full.
@@ -52,6 +48,28 @@ std::vector<Optimization> levels_of(Optimization asked, std::string_view engine)
     case Optimization::kFull: return {Optimization::kFull, Optimization::kFreeze, Optimization::kNone};
     default: return {Optimization::kFreeze, Optimization::kNone};
   }
+}
+
+/// One way to run a file's program.
+struct Attempt {
+  Optimization level = Optimization::kNone;
+  Precision precision = Precision::kPackaged;
+};
+
+/// What is tried, the fastest first.
+std::vector<Attempt> attempts_of(const LoadOptions& options, std::string_view engine) {
+  const bool may_reduce = options.precision == Precision::kFastest && engine == kGraph && graph::computes_in_bfloat16(options.device);
+  const bool reduced = options.precision == Precision::kBFloat16;
+  std::vector<Attempt> attempts;
+  if (may_reduce) attempts.push_back({levels_of(options.optimization, engine).front(), Precision::kBFloat16});
+  for (const Optimization level : levels_of(options.optimization, engine)) {
+    attempts.push_back({level, reduced ? Precision::kBFloat16 : Precision::kPackaged});
+  }
+  return attempts;
+}
+
+std::string name_of(const Attempt& attempt) {
+  return attempt.precision == Precision::kPackaged ? std::string(name_of(attempt.level)) : cat(name_of(attempt.level), " in ", name_of(attempt.precision));
 }
 
 /// The engine that runs what the file holds. Throws kUnsupported where another one was asked for.
@@ -74,6 +92,10 @@ std::vector<std::string> files_for(const std::string& path, const std::string& e
 }
 
 LoadedEngine load_engine(std::string_view engine, const Archive& archive, const EngineOptions& options) {
+  if (engine != kGraph && options.precision != Precision::kPackaged) {
+    throw Error(ErrorCode::kUnsupported, cat(archive.path(), ": TorchScript computes in the dtypes that it has; ", name_of(options.precision),
+                                             " needs the engine graph and a model.pt2"));
+  }
   return engine == kGraph ? graph::load(archive, options) : torchscript::load(archive, options);
 }
 
@@ -115,9 +137,11 @@ struct Model::Impl {
   std::optional<Pipeline> pipeline;         // these refer to
   std::optional<Pipeline> golden_pipeline;  // the ones above
 
+  double max_error = 0;
+
   std::vector<StageResult> replay() const {
     if (!info.manifest) return {};
-    return replay_golden(*info.manifest, golden, *golden_pipeline);
+    return replay_golden(*info.manifest, golden, *golden_pipeline, max_error);
   }
 
   void use(LoadedEngine loaded) {
@@ -129,10 +153,10 @@ struct Model::Impl {
     golden_pipeline.emplace(*engine, *golden_task, manifest, signature, forward_inputs(info), name);
   }
 
-  /// `history` is why other files of the version would not do.
-  static std::unique_ptr<Impl> load(const std::string& file, const LoadOptions& options, std::string history);
+  /// `history` is why other ways to run the version would not do, `choice` why this engine is tried.
+  static std::unique_ptr<Impl> load(const std::string& file, const LoadOptions& options, std::string history, const std::string& choice);
 
-  VerifyReport report() const { return {info.engine, info.device, info.optimization, replay()}; }
+  VerifyReport report() const { return {info.engine, info.device, info.optimization, info.precision, replay()}; }
 };
 
 namespace {
@@ -150,18 +174,32 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
   check_options(options);
   const std::vector<std::string> files = files_for(path, options.engine);
   std::string history;  // why what was tried before was not good enough
+  std::string choice;
+  const auto opened = [&](std::unique_ptr<Impl> impl) {
+    impl->info.source = path;
+    return Model(impl.release());
+  };
+  if (const std::optional<LoadOptions> best = tuned(files, options, choice)) {
+    try {
+      return opened(Impl::load(files_for(path, best->engine).front(), *best, history, choice));
+    } catch (const Error& error) {
+      if (!may_be_passed_over(error)) throw;
+      history += cat("; ", error.what());
+    }
+  }
   for (const std::string& file : files) {
     try {
-      return Model(Impl::load(file, options, history).release());
+      return opened(Impl::load(file, options, history, options.engine == "auto" ? kByRule : kAsked));
     } catch (const Error& error) {
-      if (file == files.back() || !may_be_passed_over(error)) throw;
+      if (file == files.back() || !may_be_passed_over(error)) throw Error(error.code(), cat(error.what(), history));
       history += cat("; ", error.what());
     }
   }
   throw Error(ErrorCode::kInternal, cat(path, ": nothing was tried"));
 }
 
-std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const LoadOptions& options, std::string history) {
+std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const LoadOptions& options, std::string history,
+                                               const std::string& choice) {
   const Package package = open_package(file);
   auto impl = std::make_unique<Impl>();
   impl->task = make_task(package.manifest, options.max_pixels);
@@ -171,26 +209,33 @@ std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const Lo
   EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
                        .threads = options.threads > 0 ? options.threads : cpu_budget(),
                        .allow_ops = options.allow_ops};
-  const std::vector<Optimization> levels = levels_of(options.optimization, kind);
-  for (const Optimization level : levels) {
-    const bool last = level == levels.back();
-    engine.optimization = level;
+  const std::vector<Attempt> attempts = attempts_of(options, kind);
+  for (std::size_t k = 0; k < attempts.size(); ++k) {
+    const bool last = k + 1 == attempts.size();
+    const Attempt& attempt = attempts[k];
+    engine.optimization = attempt.level;
+    engine.precision = attempt.precision;
     LoadedEngine loaded = load_engine(kind, package.archive, engine);
-    if (loaded.applied != level && !last) {
-      history += cat("; ", name_of_level(level), " failed: ", loaded.reason);
+    if (loaded.applied != attempt.level && !last) {
+      history += cat("; ", name_of(attempt), " failed: ", loaded.reason);
       continue;
     }
     require_methods(package, *loaded.engine);
     impl->info = describe(package, kind, std::move(loaded.program));
     impl->info.device = options.device;
     impl->info.threads = engine.threads;
-    impl->info.optimization = cat(name_of_level(level), history);
+    impl->info.optimization = cat(name_of(attempt.level), history);
+    impl->info.precision = name_of(attempt.precision);
+    impl->info.choice = choice;
+    impl->max_error = attempt.precision == Precision::kPackaged ? 0 : options.max_error;
     impl->use(std::move(loaded));
     const VerifyReport report = impl->report();  // also warms the model up
-    if (report.stages.empty() || report.passed() || (last && !options.check_golden)) return impl;
-    history += cat("; ", name_of_level(level), " failed: ", report.summary());
+    const bool proven = report.passed() || (report.stages.empty() && attempt.precision == Precision::kPackaged);
+    if (proven || (last && !options.check_golden)) return impl;
+    history += cat("; ", name_of(attempt), " failed: ", report.summary());
     if (last) {
-      throw Error(ErrorCode::kVerificationFailed, cat(package.archive.path(), ": ", report.summary()));
+      const std::string reduced = attempt.precision == Precision::kPackaged ? "" : cat("in ", name_of(attempt.precision), ": ");
+      throw Error(ErrorCode::kVerificationFailed, cat(package.archive.path(), ": ", reduced, report.summary()));
     }
   }
   throw Error(ErrorCode::kInternal, cat(package.archive.path(), ": nothing was tried"));
@@ -253,14 +298,19 @@ const ModelInfo& Model::info() const noexcept { return impl_->info; }
 
 ModelInfo inspect(const std::string& path, const LoadOptions& options) {
   check_options(options);
-  const std::vector<std::string> files = files_for(path, options.engine);
+  std::string choice = options.engine == "auto" ? kByRule : kAsked;
+  const std::optional<LoadOptions> best = tuned(files_for(path, options.engine), options, choice);
+  const std::string& asked = best ? best->engine : options.engine;
+  const std::vector<std::string> files = files_for(path, asked);
   for (const std::string& file : files) {
     const Package package = open_package(file);
     try {
-      const std::string_view engine = engine_for(package, options.engine);
+      const std::string_view engine = engine_for(package, asked);
       ModelInfo info = describe(package, engine, engine == kGraph ? graph::describe(package.archive, options.allow_ops)
                                                                   : torchscript::describe(package.archive, options.allow_ops));
       info.device = options.device;
+      info.source = path;
+      info.choice = choice;
       return info;
     } catch (const Error& error) {
       if (file == files.back() || !may_be_passed_over(error)) throw;

@@ -40,6 +40,7 @@ std::string VerifyReport::to_json() const {
   out["engine"] = engine;
   out["device"] = device.to_string();
   out["optimization"] = optimization;
+  out["precision"] = precision;
   out["stages"] = nlohmann::ordered_json::array();
   for (const StageResult& stage : stages) {
     nlohmann::ordered_json row;

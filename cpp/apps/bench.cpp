@@ -1,13 +1,9 @@
 #include <portfire/bench.h>
 
 #include <iostream>
-#include <sstream>
-
-#include <portfire/codecs.h>
 
 #include "apps/options.h"
 #include "apps/terminal.h"
-#include "core/file.h"
 #include "core/text.h"
 
 namespace portfire::apps {
@@ -20,29 +16,6 @@ struct Options : ModelOptions {
   bool no_plain = false;
 };
 
-/// "x=1,3,224,224" or "x=1,128:int64"; a bare "1,64" stands for its place.
-NamedTensor tensor_of(const std::string& text) {
-  const auto fail = [&] {
-    throw Error(ErrorCode::kInvalidArgument, cat("--shape ", quoted(text), "; NAME=SIZE,SIZE…[:DTYPE], as in x=1,3,224,224 or ids=1,128:int64"));
-  };
-  const auto equals = text.find('=');
-  const std::string name = equals == std::string::npos ? "" : text.substr(0, equals);
-  std::string sizes = equals == std::string::npos ? text : text.substr(equals + 1);
-  DType dtype = DType::kFloat32;
-  if (const auto colon = sizes.find(':'); colon != std::string::npos) {
-    dtype = dtype_from_name(sizes.substr(colon + 1));
-    sizes.resize(colon);
-  }
-  std::vector<std::int64_t> shape;
-  std::istringstream in(sizes);
-  for (std::string part; std::getline(in, part, ',');) {
-    if (part.empty() || part.size() > 12 || part.find_first_not_of("0123456789") != std::string::npos) fail();
-    shape.push_back(std::stoll(part));
-  }
-  if (shape.empty()) fail();
-  return {name, Tensor::zeros(dtype, Dims(std::span<const std::int64_t>(shape)))};
-}
-
 void line(const char* name, const Latency& latency) {
   char row[200];
   std::snprintf(row, sizeof row, "  %-16s %11s %11s %11s %11s %11s %9lld", name,
@@ -54,7 +27,7 @@ void line(const char* name, const Latency& latency) {
 
 void print(const std::string& path, const BenchReport& report) {
   std::cout << bold(path) << "  " << report.engine << " on " << report.device.to_string() << ", " << report.optimization
-            << ", " << report.threads << " threads, batch " << report.batch << '\n'
+            << ", " << report.precision << ", " << report.threads << " threads, batch " << report.batch << '\n'
             << dim("                          load  first call         p50         p90         p99     calls") << '\n';
   line("portfire", report.portfire);
   if (report.plain.calls > 0) line("plain LibTorch", report.plain);
@@ -82,7 +55,7 @@ void add_bench(CLI::App& app, int&) {
   command->footer("Examples:\n  portfire bench models/digits-cnn --threads 1\n  portfire bench traced.pt --shape x=8,3,224,224 --json");
   command->callback([options] {
     BenchOptions bench_options;
-    for (const std::string& shape : options->shapes) bench_options.inputs.push_back(tensor_of(shape));
+    for (const std::string& shape : options->shapes) bench_options.inputs.push_back(tensor_of_shape(shape));
     bench_options.batch = options->batch;
     bench_options.seconds = options->seconds;
     bench_options.plain = !options->no_plain;

@@ -35,6 +35,7 @@ std::string bash_script(const CLI::App& app) {
       "    --device) COMPREPLY=($(compgen -W \"cpu cuda\" -- \"$word\")); return ;;\n"
       "    --engine) COMPREPLY=($(compgen -W \"auto torchscript graph\" -- \"$word\")); return ;;\n"
       "    --optimize) COMPREPLY=($(compgen -W \"auto none freeze full\" -- \"$word\")); return ;;\n"
+      "    --precision) COMPREPLY=($(compgen -W \"packaged bfloat16 fastest\" -- \"$word\")); return ;;\n"
       "    completion) COMPREPLY=($(compgen -W \"bash zsh\" -- \"$word\")); return ;;\n"
       "  esac\n"
       "  case ${COMP_WORDS[1]} in\n");

@@ -63,7 +63,7 @@ void print(const ModelInfo& info) {
   std::cout << bold(title) << "  " << info.task << '\n';
   row("file", cat(info.path, ", ", human_bytes(static_cast<double>(info.file_bytes))));
   row("parameters", cat(info.parameters, ", ", human_bytes(static_cast<double>(info.parameter_bytes))));
-  row("engine", cat(info.engine, " (", info.engine_version, ")"));
+  row("engine", cat(info.engine, " (", info.engine_version, "), ", info.choice));
   if (info.manifest) {
     print_manifest(*info.manifest);
   } else {

@@ -1,21 +1,44 @@
 #include "apps/options.h"
 
-#include <map>
+#include <span>
+#include <sstream>
+
+#include "core/text.h"
 
 namespace portfire::apps {
 
 LoadOptions ModelOptions::load_options() const {
-  static const std::map<std::string, Optimization> kLevels{{"auto", Optimization::kAuto},
-                                                           {"none", Optimization::kNone},
-                                                           {"freeze", Optimization::kFreeze},
-                                                           {"full", Optimization::kFull}};
   LoadOptions options;
   options.device = Device::parse(device);
   options.engine = engine;
-  options.optimization = kLevels.at(optimization);
+  options.optimization = optimization_from_name(optimization);
+  options.precision = precision_from_name(precision);
+  options.max_error = max_error;
   options.threads = threads;
   options.allow_ops = allow_ops;
   return options;
+}
+
+NamedTensor tensor_of_shape(const std::string& text) {
+  const auto fail = [&] {
+    throw Error(ErrorCode::kInvalidArgument, cat("--shape ", quoted(text), "; NAME=SIZE,SIZE…[:DTYPE], as in x=1,3,224,224 or ids=1,128:int64"));
+  };
+  const auto equals = text.find('=');
+  const std::string name = equals == std::string::npos ? "" : text.substr(0, equals);
+  std::string sizes = equals == std::string::npos ? text : text.substr(equals + 1);
+  DType dtype = DType::kFloat32;
+  if (const auto colon = sizes.find(':'); colon != std::string::npos) {
+    dtype = dtype_from_name(sizes.substr(colon + 1));
+    sizes.resize(colon);
+  }
+  std::vector<std::int64_t> shape;
+  std::istringstream in(sizes);
+  for (std::string part; std::getline(in, part, ',');) {
+    if (part.empty() || part.size() > 12 || part.find_first_not_of("0123456789") != std::string::npos) fail();
+    shape.push_back(std::stoll(part));
+  }
+  if (shape.empty()) fail();
+  return {name, Tensor::zeros(dtype, Dims(std::span<const std::int64_t>(shape)))};
 }
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
@@ -28,13 +51,20 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
       ->allow_extra_args(false);
   if (!runs) return;
   command.add_option("--device", options.device, "cpu, cuda or cuda:N")->type_name("DEVICE")->capture_default_str();
-  command.add_option("--threads", options.threads, "Threads for one operator; 0: what this process may use")
+  command.add_option("--threads", options.threads, "Threads for one operator; 0: as tuned, else what this process may use")
       ->type_name("N")
       ->capture_default_str();
   command.add_option("--engine", options.engine, "auto, torchscript or graph (programs of torch.export)")->type_name("ENGINE")->capture_default_str();
   command.add_option("--optimize", options.optimization, "auto, none, freeze or full")
       ->type_name("LEVEL")
       ->check(CLI::IsMember({"auto", "none", "freeze", "full"}))
+      ->capture_default_str();
+  command.add_option("--precision", options.precision, "packaged, bfloat16 or fastest (bfloat16 where it holds)")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"packaged", "bfloat16", "fastest"}))
+      ->capture_default_str();
+  command.add_option("--max-error", options.max_error, "How far outputs may be off in another precision; 0: the package's tolerance")
+      ->type_name("E")
       ->capture_default_str();
 }
 

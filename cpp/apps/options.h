@@ -14,6 +14,8 @@ struct ModelOptions {
   std::string device = "cpu";
   std::string engine = "auto";
   std::string optimization = "auto";
+  std::string precision = "packaged";
+  double max_error = 0;
   int threads = 0;
   std::vector<std::string> allow_ops;
   bool json = false;
@@ -22,7 +24,11 @@ struct ModelOptions {
   [[nodiscard]] LoadOptions load_options() const;
 };
 
-/// Adds MODEL, --json, --allow-op and, with `runs`, --device, --threads, --engine and --optimize.
+/// "x=1,3,224,224" or "ids=1,128:int64" as a tensor of zeros; a bare "1,64" stands for its place. Throws kInvalidArgument.
+NamedTensor tensor_of_shape(const std::string& text);
+
+/// Adds MODEL, --json, --allow-op and, with `runs`, --device, --threads, --engine, --optimize, --precision and
+/// --max-error.
 void add_model_options(CLI::App& command, ModelOptions& options, bool runs);
 
 // One function a command: adds it to the program; parsing runs it. The exit status goes to `status`.
@@ -30,6 +36,7 @@ void add_inspect(CLI::App& app, int& status);
 void add_verify(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 void add_bench(CLI::App& app, int& status);
+void add_tune(CLI::App& app, int& status);
 void add_completion(CLI::App& app);
 
 }  // namespace portfire::apps

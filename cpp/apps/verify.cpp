@@ -10,7 +10,7 @@ namespace {
 
 void print(const ModelInfo& info, const VerifyReport& report) {
   std::cout << bold(info.manifest ? info.manifest->name : info.path) << "  " << report.engine << " on "
-            << report.device.to_string() << ", " << report.optimization << '\n';
+            << report.device.to_string() << ", " << report.optimization << ", " << report.precision << '\n';
   // One row for each output: its worst sample.
   std::vector<std::string> order;
   std::map<std::string, StageResult> worst;
@@ -32,6 +32,17 @@ void print(const ModelInfo& info, const VerifyReport& report) {
   std::cout << (report.passed() ? green("verified") : red("not verified")) << ": " << report.summary() << '\n';
 }
 
+void verify(const std::string& path, const LoadOptions& load, bool json, int& status) {
+  const Model model = Model::load(path, load);
+  const VerifyReport report = model.verify();
+  if (json) {
+    std::cout << report.to_json() << '\n';
+  } else {
+    print(model.info(), report);
+  }
+  if (!report.passed()) status = info_of(ErrorCode::kVerificationFailed).exit_status;
+}
+
 }  // namespace
 
 void add_verify(CLI::App& app, int& status) {
@@ -42,16 +53,13 @@ void add_verify(CLI::App& app, int& status) {
   command->callback([options, &status] {
     LoadOptions load = options->load_options();
     load.check_golden = false;
-    for (const std::string& engine : engines(options->path, load)) {  // a row for each that could be chosen
+    const bool reduced = load.precision != Precision::kPackaged;
+    for (const std::string& engine : engines(options->path, load)) {  // one for each that could be chosen
       load.engine = engine;
-      const Model model = Model::load(options->path, load);
-      const VerifyReport report = model.verify();
-      if (options->json) {
-        std::cout << report.to_json() << '\n';
-      } else {
-        print(model.info(), report);
-      }
-      if (!report.passed()) status = info_of(ErrorCode::kVerificationFailed).exit_status;
+      load.precision = Precision::kPackaged;
+      verify(options->path, load, options->json, status);
+      load.precision = Precision::kBFloat16;
+      if (reduced && engine == "graph") verify(options->path, load, options->json, status);
     }
   });
 }

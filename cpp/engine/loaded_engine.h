@@ -22,6 +22,7 @@ struct ProgramInfo {
 struct EngineOptions {
   Device device;
   Optimization optimization = Optimization::kFreeze;
+  Precision precision = Precision::kPackaged;  ///< or kBFloat16
   int threads = 1;  ///< for one operator
   std::vector<std::string> allow_ops;
 };

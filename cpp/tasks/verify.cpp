@@ -20,7 +20,14 @@ StageResult result_of(std::int64_t sample, const std::string& key) {
   return result;
 }
 
-void replay_one(const Manifest& manifest, const GoldenBytes& bytes, const Pipeline& pipeline, std::int64_t index,
+Tolerance widened(Tolerance tolerance, double max_error) {
+  if (!is_floating_point(tolerance.dtype)) return tolerance;
+  tolerance.atol = std::max(tolerance.atol, max_error);
+  tolerance.rtol = std::max(tolerance.rtol, max_error);
+  return tolerance;
+}
+
+void replay_one(const Manifest& manifest, const GoldenBytes& bytes, const Pipeline& pipeline, double max_error, std::int64_t index,
                 std::vector<StageResult>& results) {
   const GoldenSample& golden = manifest.golden[static_cast<std::size_t>(index)];
   try {
@@ -32,7 +39,7 @@ void replay_one(const Manifest& manifest, const GoldenBytes& bytes, const Pipeli
       if (found == expected.end()) {
         result.problem = cat("the golden sample has no ", output.name);
       } else {
-        result.tolerance = manifest.tolerance(output.tensor.dtype());
+        result.tolerance = widened(manifest.tolerance(output.tensor.dtype()), max_error);
         const Difference difference = compare(output.tensor, found->tensor, result.tolerance);
         result.max_abs_error = difference.max_abs;
         result.max_rel_error = difference.max_rel;
@@ -67,10 +74,10 @@ std::vector<GoldenBytes> read_golden(const Package& package) {
 }
 
 std::vector<StageResult> replay_golden(const Manifest& manifest, std::span<const GoldenBytes> golden,
-                                       const Pipeline& pipeline) {
+                                       const Pipeline& pipeline, double max_error) {
   std::vector<StageResult> results;
   for (std::size_t k = 0; k < golden.size(); ++k) {
-    replay_one(manifest, golden[k], pipeline, static_cast<std::int64_t>(k), results);
+    replay_one(manifest, golden[k], pipeline, max_error, static_cast<std::int64_t>(k), results);
   }
   return results;
 }

@@ -20,6 +20,7 @@ void bind_codecs(py::module_& module);
 void bind_answers(py::module_& module);
 void bind_info(py::module_& module);
 void bind_model(py::module_& module);
+void bind_tune(py::module_& module);
 
 /// The Python exception for an error, made but not raised.
 py::object exception_of(const Error& error);

@@ -42,6 +42,7 @@ void bind_model_info(py::module_& module) {
       .def("__repr__", [](const MethodInfo& m) { return "MethodInfo(" + m.name + ")"; });
   py::class_<ModelInfo>(module, "ModelInfo", "What is in a model file, learnt without running it.")
       .def_readonly("path", &ModelInfo::path, "The package file that was opened.")
+      .def_readonly("source", &ModelInfo::source, "What was asked for: that file or a folder.")
       .def_readonly("file_bytes", &ModelInfo::file_bytes)
       .def_property_readonly("name", &manifest_name, "The manifest's; None for TorchScript from elsewhere.")
       .def_property_readonly("version", [](const ModelInfo& i) -> py::object {
@@ -58,6 +59,8 @@ void bind_model_info(py::module_& module) {
       .def_property_readonly("device", [](const ModelInfo& i) { return i.device.to_string(); })
       .def_readonly("threads", &ModelInfo::threads, "For one operator.")
       .def_readonly("optimization", &ModelInfo::optimization, "Empty when the model was only inspected.")
+      .def_readonly("precision", &ModelInfo::precision, "Empty when the model was only inspected.")
+      .def_readonly("choice", &ModelInfo::choice, "Why this engine.")
       .def_property_readonly("methods", [](const ModelInfo& i) { return tuple_of(i.methods); })
       .def_readonly("parameters", &ModelInfo::parameters, "Elements.")
       .def_readonly("parameter_bytes", &ModelInfo::parameter_bytes)
@@ -85,6 +88,7 @@ void bind_report(py::module_& module) {
       .def_readonly("engine", &VerifyReport::engine)
       .def_property_readonly("device", [](const VerifyReport& r) { return r.device.to_string(); })
       .def_readonly("optimization", &VerifyReport::optimization)
+      .def_readonly("precision", &VerifyReport::precision)
       .def_property_readonly("stages", [](const VerifyReport& r) { return tuple_of(r.stages); })
       .def_property_readonly("passed", &VerifyReport::passed)
       .def("summary", &VerifyReport::summary, "One line: the first stage that failed, or how close all are.")

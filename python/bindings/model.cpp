@@ -15,20 +15,15 @@
 namespace portfire::python {
 namespace {
 
-Optimization optimization_from(const std::string& name) {
-  if (name == "auto") return Optimization::kAuto;
-  if (name == "none") return Optimization::kNone;
-  if (name == "freeze") return Optimization::kFreeze;
-  if (name == "full") return Optimization::kFull;
-  throw Error(ErrorCode::kInvalidArgument, "optimization \"" + name + "\"; choose auto, none, freeze or full");
-}
-
 Model load(const py::object& path, const std::string& device, int threads, const std::string& engine,
-           const std::string& optimization, const std::vector<std::string>& allow_ops, std::int64_t max_pixels) {
+           const std::string& optimization, const std::string& precision, double max_error,
+           const std::vector<std::string>& allow_ops, std::int64_t max_pixels) {
   const std::string from = path_from(path);
   const LoadOptions options{.device = Device::parse(device),
                             .engine = engine,
-                            .optimization = optimization_from(optimization),
+                            .optimization = optimization_from_name(optimization),
+                            .precision = precision_from_name(precision),
+                            .max_error = max_error,
                             .threads = threads,
                             .allow_ops = allow_ops,
                             .max_pixels = max_pixels};
@@ -152,7 +147,7 @@ void bind_model(py::module_& module) {
   py::class_<Model>(module, "Model", "A loaded model; immutable and thread-safe.")
       .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("threads") = 0,
            py::arg("engine") = "auto", py::arg("optimization") = "auto",
-           py::arg("allow_ops") = std::vector<std::string>{}, py::arg("max_pixels") = 0)
+           py::arg("precision") = "packaged", py::arg("max_error") = 0.0, py::arg("allow_ops") = std::vector<std::string>{}, py::arg("max_pixels") = 0)
       .def("run", &run, py::arg("input"), py::kw_only(), py::arg("top_k") = 5)
       .def("run_each", &run_each, py::arg("inputs"), py::kw_only(), py::arg("top_k") = 5,
            "An answer, or the portfire.Error, for each input in its place.")

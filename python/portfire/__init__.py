@@ -35,6 +35,8 @@ from portfire._core import (  # noqa: E402  (LibTorch must be loaded first)
     StageResult,
     Tensor,
     TensorAnswer,
+    TuneReport,
+    TuneRow,
     UnsupportedError,
     UntrustedPackageError,
     VerificationFailedError,
@@ -54,6 +56,7 @@ from portfire._core import (  # noqa: E402  (LibTorch must be loaded first)
     resolve_package,
     tensor,
     torch_version,
+    tune,
     version,
 )
 from portfire._model import Answer, Model, ModelInput, load  # noqa: E402
@@ -101,6 +104,8 @@ __all__ = [
     "TensorAnswer",
     "TensorSpec",
     "Tolerance",
+    "TuneReport",
+    "TuneRow",
     "UnsupportedError",
     "UntrustedPackageError",
     "VerificationFailedError",
@@ -123,6 +128,7 @@ __all__ = [
     "resolve_package",
     "tensor",
     "torch_version",
+    "tune",
     "version",
 ]
 

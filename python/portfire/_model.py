@@ -8,7 +8,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from portfire import _core
-from portfire._core import Classification, Error, InvalidArgumentError, TensorAnswer, cpu_budget
+from portfire._core import (
+    Classification,
+    Error,
+    InvalidArgumentError,
+    TensorAnswer,
+    TuneReport,
+    cpu_budget,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +38,10 @@ class Model(_core.Model):
     """
 
     _executor: ThreadPoolExecutor | None = None
+
+    def tune(self, **options: Any) -> TuneReport:
+        """`portfire.tune` for the path this model came from; the next `load` of it uses what was found."""
+        return _core.tune(self.info.source, **options)
 
     async def run_async(self, input: ModelInput, *, top_k: int = 5) -> Answer:
         """`run` for one input, without blocking the event loop."""
@@ -103,6 +114,8 @@ def load(
     threads: int = 0,
     engine: str = "auto",
     optimization: str = "auto",
+    precision: str = "packaged",
+    max_error: float = 0,
     allow_ops: Sequence[str] = (),
     max_pixels: int = 0,
 ) -> Model:
@@ -112,11 +125,16 @@ def load(
         path: a package, a TorchScript file, a `<name>` folder (its highest version) or a `<name>/<version>`
             folder.
         device: "cpu", "cuda" or "cuda:<index>".
-        threads: for one operator; 0 is `cpu_budget()`.
-        engine: "auto", "torchscript", or "graph" for torch.export's programs.
+        threads: for one operator; 0 is what `tune` found, else `cpu_budget()`.
+        engine: "auto", "torchscript", or "graph" for torch.export's programs. "auto" takes what `tune` found
+            on this machine, else the first of the version's files that holds.
         optimization: "none", "freeze", "full" or "auto", which is "full" in the engine graph and "freeze" in
             torchscript. Where the golden samples do not hold, the next lower one is used, and
             `Model.info.optimization` says why.
+        precision: "packaged"; "bfloat16" (engine graph), in which the golden samples must hold too; or
+            "fastest", which is bfloat16 where the processor computes in it and they hold.
+        max_error: absolute and relative, of floating outputs in another precision than the package's; 0
+            keeps the package's tolerance.
         allow_ops: operators to allow beyond the list, by full name, for a file that you trust.
         max_pixels: a tighter limit than the package's; 0 keeps that.
 
@@ -129,6 +147,8 @@ def load(
         threads=threads,
         engine=engine,
         optimization=optimization,
+        precision=precision,
+        max_error=max_error,
         allow_ops=list(allow_ops),
         max_pixels=max_pixels,
     )

@@ -12,7 +12,7 @@ from small_models import DigitsWorld
 
 import portfire
 
-COMMANDS = ("inspect", "verify", "run", "bench", "completion")
+COMMANDS = ("inspect", "verify", "run", "bench", "tune", "completion")
 
 
 def test_version_names_portfire_and_libtorch(program: Program) -> None:
@@ -48,6 +48,9 @@ def test_every_command_has_help_with_examples(command: str, program: Program) ->
         (("verify", "model.pt", "--optimize", "much"), "--optimize"),
         (("bench", "model.pt", "--batch", "many"), "--batch"),
         (("bench", "model.pt", "--shape", "x=1,two"), "--shape"),
+        (("tune", "model.pt", "--batch", "0"), "batch is 0"),
+        (("verify", "model.pt", "--precision", "int3"), "--precision"),
+        (("verify", "model.pt", "--max-error", "-1"), "max_error is -1"),
         (("completion", "fish"), "shell"),
         (("verify", "model.pt", "--device", "tpu"), "tpu"),
         (("verify", "model.pt", "--engine", "steam"), "steam"),

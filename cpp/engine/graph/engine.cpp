@@ -9,6 +9,7 @@
 #include "archive/exported_program.h"
 #include "core/text.h"
 #include "engine/graph/graph.h"
+#include "engine/graph/kernels/packed.h"
 #include "engine/graph/passes/passes.h"
 #include "engine/graph/plan.h"
 #include "engine/graph/plan_text.h"
@@ -151,7 +152,15 @@ Read read(const Archive& archive, Device device, const std::vector<std::string>&
   return out;
 }
 
+/// Preparing a picture and naming the answer cost little; they keep their precision.
+EngineOptions stage_options(EngineOptions options) {
+  options.precision = Precision::kPackaged;
+  return options;
+}
+
 }  // namespace
+
+bool computes_in_bfloat16(Device device) { return device.kind == Device::Kind::kCpu && onednn_takes(at::kBFloat16); }
 
 bool is_exported(const Archive& archive) { return archive.find(exported::record_of("forward")) != nullptr; }
 
@@ -164,7 +173,7 @@ std::string plan_text(const Archive& archive, const EngineOptions& options) {
     const libtorch::CallScope scope(options.threads);
     std::string text;
     for (auto& [method, plan] : read(archive, options.device, options.allow_ops).plans) {
-      optimize(plan, options.optimization, options.device);
+      optimize(plan, method == "forward" ? options : stage_options(options));
       text += cat(method, "\n", plan_text(plan.block));
     }
     return text;
@@ -176,7 +185,7 @@ LoadedEngine load(const Archive& archive, const EngineOptions& options) {
   return libtorch::translated(ErrorCode::kInvalidPackage, archive.path(), [&] {
     const libtorch::CallScope scope(options.threads);
     Read found = read(archive, options.device, options.allow_ops);
-    for (auto& [method, plan] : found.plans) optimize(plan, options.optimization, options.device);
+    for (auto& [method, plan] : found.plans) optimize(plan, method == "forward" ? options : stage_options(options));
     LoadedEngine loaded;
     loaded.program = std::move(found.info);
     loaded.applied = options.optimization;

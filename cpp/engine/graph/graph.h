@@ -17,8 +17,12 @@ bool is_exported(const Archive& archive);
 /// Throws kInvalidPackage, kUntrustedPackage, kUnsupported, kVersionMismatch.
 ProgramInfo describe(const Archive& archive, const std::vector<std::string>& allow_ops);
 
-/// The same, and makes it ready to run, with the passes that `options.optimization` asks for.
+/// The same, and makes it ready to run, with the passes that `options.optimization` and `options.precision`
+/// ask for.
 LoadedEngine load(const Archive& archive, const EngineOptions& options);
+
+/// True where this machine has instructions for it: elsewhere it works, slowly.
+bool computes_in_bfloat16(Device device);
 
 /// The steps of every method after the passes that `options.optimization` asks for, as people read them.
 std::string plan_text(const Archive& archive, const EngineOptions& options);

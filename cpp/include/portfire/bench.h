@@ -38,6 +38,7 @@ struct PORTFIRE_EXPORT BenchReport {
   std::int64_t peak_bytes = 0;  ///< of this process's memory, before the plain side was loaded
   std::string engine;
   std::string optimization;
+  std::string precision;
   Device device;
   int threads = 0;
   [[nodiscard]] std::string to_json() const;

@@ -25,14 +25,34 @@ enum class Optimization : std::uint8_t {
   kFull,    ///< and layouts and fused operators are chosen for this machine
 };
 
+/// In which dtype an engine computes.
+enum class Precision : std::uint8_t {
+  kPackaged,  ///< as the package has it
+  kBFloat16,  ///< what is float32 in bfloat16, between inputs and outputs as they are; engine graph only
+  kFastest,   ///< kBFloat16 where this processor computes in it and the golden samples hold, else kPackaged
+};
+
+/// "auto", "none", "freeze", "full"
+PORTFIRE_EXPORT std::string_view name_of(Optimization optimization) noexcept;
+/// Throws kInvalidArgument.
+PORTFIRE_EXPORT Optimization optimization_from_name(std::string_view name);
+/// "packaged", "bfloat16", "fastest"
+PORTFIRE_EXPORT std::string_view name_of(Precision precision) noexcept;
+/// Throws kInvalidArgument.
+PORTFIRE_EXPORT Precision precision_from_name(std::string_view name);
+
 struct LoadOptions {
   Device device{};
   std::string engine = "auto";  ///< "auto", "torchscript" (model.pt) or "graph" (model.pt2)
   Optimization optimization = Optimization::kAuto;
-  int threads = 0;                     ///< for one operator; 0 is `cpu_budget()`
+  Precision precision = Precision::kPackaged;
+  double max_error = 0;                ///< absolute and relative, of floating outputs in another precision than the
+                                       ///< package's; 0 keeps the package's tolerance
+  int threads = 0;                     ///< for one operator; 0 is what `tune` found, else `cpu_budget()`
   std::vector<std::string> allow_ops{}; ///< operators to allow beyond the list, by full name
   std::int64_t max_pixels = 0;         ///< tighter than the manifest's limit; 0 keeps the manifest's
   bool check_golden = true;            ///< refuse to load where the golden samples do not hold; `verify` is for looking
+  bool use_profile = true;             ///< what `tune` found on this machine decides where `engine` and `optimization` are auto
 };
 
 struct RunOptions {
@@ -64,6 +84,7 @@ struct MethodInfo {
 /// What is in a file, learnt without running it.
 struct PORTFIRE_EXPORT ModelInfo {
   std::string path;                  ///< the package file that was opened
+  std::string source;                ///< what was asked for: that file or a folder
   std::int64_t file_bytes = 0;
   std::optional<Manifest> manifest;  ///< none for programs from elsewhere
   std::string task;                  ///< the manifest's, else "tensor"
@@ -72,6 +93,8 @@ struct PORTFIRE_EXPORT ModelInfo {
   Device device;
   int threads = 0;
   std::string optimization;          ///< "full", and why; empty when the model was only inspected
+  std::string precision;             ///< "packaged" or "bfloat16"; empty when the model was only inspected
+  std::string choice;                ///< why this engine: "the fastest here: portfire tune, 2026-11-21"
   std::vector<MethodInfo> methods;
   std::optional<MethodSpec> signature;  ///< of `forward`: the manifest's, else the program's where it has one
   std::int64_t parameters = 0;       ///< elements
@@ -96,6 +119,7 @@ struct PORTFIRE_EXPORT VerifyReport {
   std::string engine;
   Device device;
   std::string optimization;
+  std::string precision;
   std::vector<StageResult> stages;
 
   [[nodiscard]] bool passed() const noexcept;

@@ -18,12 +18,14 @@ TEST(ModelInfo, WritesEveryFieldOnOneLine) {
   info.engine_version = "LibTorch 2.13.0";
   info.threads = 2;
   info.optimization = "freeze";
+  info.precision = "packaged";
+  info.choice = "asked for";
   info.methods = {{.name = "forward", .arguments = {{"x", "Tensor"}}, .returns = "Tensor", .operators = {"aten::add"}}};
   info.parameters = 3;
   info.parameter_bytes = 12;
   EXPECT_EQ(info.to_json(),
-            R"({"path":"m.pt","file_bytes":12,"task":"tensor","engine":"torchscript","engine_version":"LibTorch 2.13.0","device":"cpu",)"
-            R"("threads":2,"optimization":"freeze","parameters":3,"parameter_bytes":12,"methods":[{"name":"forward",)"
+            R"({"path":"m.pt","file_bytes":12,"task":"tensor","engine":"torchscript","engine_version":"LibTorch 2.13.0","choice":"asked for","device":"cpu",)"
+            R"("threads":2,"optimization":"freeze","precision":"packaged","parameters":3,"parameter_bytes":12,"methods":[{"name":"forward",)"
             R"("arguments":[{"name":"x","type":"Tensor"}],"returns":"Tensor","operators":["aten::add"]}]})");
 }
 

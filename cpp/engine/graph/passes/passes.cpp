@@ -4,10 +4,13 @@
 
 namespace portfire::graph {
 
-void optimize(Plan& plan, Optimization level, Device device) {
-  if (level == Optimization::kNone) return;
-  fold_batch_norms(plan.block);
-  if (level == Optimization::kFull && device.kind == Device::Kind::kCpu && at::globalContext().hasMKLDNN()) {
+void optimize(Plan& plan, const EngineOptions& options) {
+  const bool reduced = options.precision == Precision::kBFloat16;
+  if (options.optimization == Optimization::kNone && !reduced) return;
+  if (options.optimization != Optimization::kNone) fold_batch_norms(plan.block);
+  if (reduced) compute_in_bfloat16(plan.block);
+  const bool on_cpu = options.device.kind == Device::Kind::kCpu;
+  if (options.optimization == Optimization::kFull && on_cpu && at::globalContext().hasMKLDNN()) {
     pack_convolutions(plan.block);
     pack_linears(plan.block);
   }

@@ -1,16 +1,14 @@
 #pragma once
 
-#include <string_view>
-
-#include <portfire/model.h>
-
 #include "engine/graph/plan.h"
+#include "engine/loaded_engine.h"
 
 namespace portfire::graph {
 
-/// The passes that `level` asks for, in their order, over the program's own steps (branches and loops stay as they
-/// are): kNone none, kFreeze those that are LibTorch's own operators still, kFull those for oneDNN on the CPU too.
-void optimize(Plan& plan, Optimization level, Device device);
+/// The passes that `options` ask for, in their order, over the program's own steps (branches and loops stay as they
+/// are): kNone none, kFreeze those that are LibTorch's own operators still, kFull those for oneDNN on the CPU too;
+/// and bfloat16 at any level.
+void optimize(Plan& plan, const EngineOptions& options);
 
 /// Batch norms with constant statistics go into the weights of the convolution or linear layer before them.
 void fold_batch_norms(Block& block);
@@ -21,5 +19,9 @@ void pack_convolutions(Block& block);
 
 /// The same for linear layers.
 void pack_linears(Block& block);
+
+/// Weights become bfloat16, what goes into layers is converted where it is not, and floating outputs are float32 again.
+/// Where the program insists on float32 between, a call fails, and the golden samples with it.
+void compute_in_bfloat16(Block& block);
 
 }  // namespace portfire::graph
