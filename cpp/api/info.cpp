@@ -14,6 +14,7 @@ std::string ModelInfo::to_json() const {
   out["engine"] = engine;
   out["engine_version"] = engine_version;
   out["choice"] = choice;
+  if (!compiled_for.empty()) out["compiled_for"] = compiled_for;
   out["device"] = device.to_string();
   if (!optimization.empty()) {
     out["threads"] = threads;

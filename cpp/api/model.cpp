@@ -10,6 +10,7 @@
 #include "api/signature.h"
 #include "archive/package.h"
 #include "core/text.h"
+#include "engine/compiled/compiled.h"
 #include "engine/graph/graph.h"
 #include "engine/torchscript/torchscript.h"
 #include "tasks/pipeline.h"
@@ -22,12 +23,13 @@ namespace {
 constexpr int kMostThreads = 1024;
 constexpr std::string_view kTorchScript = "torchscript";
 constexpr std::string_view kGraph = "graph";
+constexpr std::string_view kCompiled = "compiled";
 constexpr const char* kAsked = "asked for";
 constexpr const char* kByRule = "the first of the version's files that holds; see portfire tune";
 
 void check_options(const LoadOptions& options) {
-  if (options.engine != "auto" && options.engine != kTorchScript && options.engine != kGraph) {
-    throw Error(ErrorCode::kInvalidArgument, cat("unknown engine ", quoted(options.engine), "; one of auto, torchscript, graph"));
+  if (options.engine != "auto" && options.engine != kTorchScript && options.engine != kGraph && options.engine != kCompiled) {
+    throw Error(ErrorCode::kInvalidArgument, cat("unknown engine ", quoted(options.engine), "; one of auto, torchscript, graph, compiled"));
   }
   if (options.threads < 0 || options.threads > kMostThreads) {
     throw Error(ErrorCode::kInvalidArgument, cat("threads is ", options.threads, "; 0 (this machine's budget) or 1 to ", kMostThreads));
@@ -42,7 +44,8 @@ void check_options(const LoadOptions& options) {
 
 /// What is tried, the furthest first. docs/adr/0005 says why auto does not begin at full.
 std::vector<Optimization> levels_of(Optimization asked, std::string_view engine) {
-  if (engine == kGraph && asked == Optimization::kAuto) asked = Optimization::kFull;
+  if (engine != kTorchScript && asked == Optimization::kAuto) asked = Optimization::kFull;
+  if (engine == kCompiled) return {asked};  // of the other methods; the code is as it is
   switch (asked) {
     case Optimization::kNone: return {Optimization::kNone};
     case Optimization::kFull: return {Optimization::kFull, Optimization::kFreeze, Optimization::kNone};
@@ -74,7 +77,9 @@ std::string name_of(const Attempt& attempt) {
 
 /// The engine that runs what the file holds. Throws kUnsupported where another one was asked for.
 std::string_view engine_for(const Package& package, const std::string& asked) {
-  const std::string_view engine = graph::is_exported(package.archive) ? kGraph : kTorchScript;
+  const bool exported = graph::is_exported(package.archive);
+  if (exported && asked == kCompiled && compiled::is_compiled(package.archive)) return kCompiled;
+  const std::string_view engine = exported ? kGraph : kTorchScript;
   if (asked != "auto" && asked != engine) {
     throw Error(ErrorCode::kUnsupported, cat(package.archive.path(), ": holds a ", engine == kGraph ? "torch.export" : "TorchScript",
                                              " program, which the engine ", asked, " does not run; use auto or ", engine));
@@ -86,17 +91,25 @@ std::string_view engine_for(const Package& package, const std::string& asked) {
 std::vector<std::string> files_for(const std::string& path, const std::string& engine) {
   std::vector<std::string> files = package_files(path);
   if (files.size() > 1 && engine != "auto") {
-    std::erase_if(files, [&](const std::string& file) { return file.ends_with(".pt2") != (engine == kGraph); });
+    std::erase_if(files, [&](const std::string& file) { return file.ends_with(".pt2") != (engine != kTorchScript); });
   }
   return files;
 }
 
-LoadedEngine load_engine(std::string_view engine, const Archive& archive, const EngineOptions& options) {
+LoadedEngine load_engine(std::string_view engine, const Package& package, const EngineOptions& options) {
   if (engine != kGraph && options.precision != Precision::kPackaged) {
-    throw Error(ErrorCode::kUnsupported, cat(archive.path(), ": TorchScript computes in the dtypes that it has; ", name_of(options.precision),
-                                             " needs the engine graph and a model.pt2"));
+    throw Error(ErrorCode::kUnsupported, cat(package.archive.path(), ": the engine ", engine, " computes in the dtypes that its program has; ",
+                                             name_of(options.precision), " needs the engine graph and a model.pt2"));
   }
-  return engine == kGraph ? graph::load(archive, options) : torchscript::load(archive, options);
+  if (engine == kCompiled) return compiled::load(package.archive, package.manifest, options);
+  return engine == kGraph ? graph::load(package.archive, options) : torchscript::load(package.archive, options);
+}
+
+/// Before anything of the file's machine code is loaded.
+void require_trust(const Package& package, const LoadOptions& options) {
+  if (options.trust_compiled) return;
+  throw Error(ErrorCode::kUntrustedPackage, cat(package.archive.path(), ": its machine code can do whatever this process can; if you trust who "
+                                                                        "made it, load it with trust_compiled (--trust-compiled)"));
 }
 
 ModelInfo describe(const Package& package, std::string_view engine, ProgramInfo program) {
@@ -106,6 +119,7 @@ ModelInfo describe(const Package& package, std::string_view engine, ProgramInfo 
   info.manifest = package.manifest;
   info.task = package.manifest ? package.manifest->task : "tensor";
   info.engine = engine;
+  if (engine != kTorchScript) info.compiled_for = compiled::targets(package.archive);
   info.engine_version = cat("LibTorch ", torch_version());
   info.methods = std::move(program.methods);
   const MethodSpec* forward = package.manifest ? package.manifest->method("forward") : nullptr;
@@ -209,13 +223,14 @@ std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const Lo
   EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
                        .threads = options.threads > 0 ? options.threads : cpu_budget(),
                        .allow_ops = options.allow_ops};
+  if (kind == kCompiled) require_trust(package, options);
   const std::vector<Attempt> attempts = attempts_of(options, kind);
   for (std::size_t k = 0; k < attempts.size(); ++k) {
     const bool last = k + 1 == attempts.size();
     const Attempt& attempt = attempts[k];
     engine.optimization = attempt.level;
     engine.precision = attempt.precision;
-    LoadedEngine loaded = load_engine(kind, package.archive, engine);
+    LoadedEngine loaded = load_engine(kind, package, engine);
     if (loaded.applied != attempt.level && !last) {
       history += cat("; ", name_of(attempt), " failed: ", loaded.reason);
       continue;
@@ -306,8 +321,8 @@ ModelInfo inspect(const std::string& path, const LoadOptions& options) {
     const Package package = open_package(file);
     try {
       const std::string_view engine = engine_for(package, asked);
-      ModelInfo info = describe(package, engine, engine == kGraph ? graph::describe(package.archive, options.allow_ops)
-                                                                  : torchscript::describe(package.archive, options.allow_ops));
+      ModelInfo info = describe(package, engine, engine == kTorchScript ? torchscript::describe(package.archive, options.allow_ops)
+                                                                       : graph::describe(package.archive, options.allow_ops));
       info.device = options.device;
       info.source = path;
       info.choice = choice;
@@ -330,7 +345,12 @@ std::string plan_text(const std::string& path, const LoadOptions& options) {
 std::vector<std::string> engines(const std::string& path, const LoadOptions& options) {
   check_options(options);
   std::vector<std::string> names;
-  for (const std::string& file : files_for(path, options.engine)) names.emplace_back(engine_for(open_package(file), options.engine));
+  for (const std::string& file : files_for(path, options.engine)) {
+    const Package package = open_package(file);
+    names.emplace_back(engine_for(package, options.engine));
+    const bool may_be_compiled = options.engine == "auto" && options.trust_compiled && names.back() == kGraph;
+    if (may_be_compiled && compiled::is_compiled(package.archive)) names.emplace_back(kCompiled);
+  }
   return names;
 }
 

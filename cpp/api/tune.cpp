@@ -45,6 +45,7 @@ std::vector<LoadOptions> ways(const std::string& path, const LoadOptions& load, 
     std::vector<Precision> precisions{load.precision == Precision::kBFloat16 ? Precision::kBFloat16 : Precision::kPackaged};
     if (load.precision == Precision::kFastest && engine == "graph") precisions.push_back(Precision::kBFloat16);
     for (const Optimization level : levels) {
+      if (engine == "compiled" && level != levels.front()) continue;  // its code is as it is
       for (const Precision precision : precisions) {
         for (const int count : threads) {
           LoadOptions one = load;

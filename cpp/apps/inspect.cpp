@@ -64,6 +64,7 @@ void print(const ModelInfo& info) {
   row("file", cat(info.path, ", ", human_bytes(static_cast<double>(info.file_bytes))));
   row("parameters", cat(info.parameters, ", ", human_bytes(static_cast<double>(info.parameter_bytes))));
   row("engine", cat(info.engine, " (", info.engine_version, "), ", info.choice));
+  row("compiled for", info.compiled_for);
   if (info.manifest) {
     print_manifest(*info.manifest);
   } else {

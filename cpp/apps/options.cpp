@@ -14,6 +14,7 @@ LoadOptions ModelOptions::load_options() const {
   options.optimization = optimization_from_name(optimization);
   options.precision = precision_from_name(precision);
   options.max_error = max_error;
+  options.trust_compiled = trust_compiled;
   options.threads = threads;
   options.allow_ops = allow_ops;
   return options;
@@ -54,7 +55,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
   command.add_option("--threads", options.threads, "Threads for one operator; 0: as tuned, else what this process may use")
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--engine", options.engine, "auto, torchscript or graph (programs of torch.export)")->type_name("ENGINE")->capture_default_str();
+  command.add_option("--engine", options.engine, "auto, torchscript, graph (programs of torch.export) or compiled (AOTInductor's)")->type_name("ENGINE")->capture_default_str();
   command.add_option("--optimize", options.optimization, "auto, none, freeze or full")
       ->type_name("LEVEL")
       ->check(CLI::IsMember({"auto", "none", "freeze", "full"}))
@@ -66,6 +67,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
   command.add_option("--max-error", options.max_error, "How far outputs may be off in another precision; 0: the package's tolerance")
       ->type_name("E")
       ->capture_default_str();
+  command.add_flag("--trust-compiled", options.trust_compiled, "Machine code in the package may be loaded: it can do what this program can");
 }
 
 }  // namespace portfire::apps

@@ -16,6 +16,7 @@ struct ModelOptions {
   std::string optimization = "auto";
   std::string precision = "packaged";
   double max_error = 0;
+  bool trust_compiled = false;
   int threads = 0;
   std::vector<std::string> allow_ops;
   bool json = false;
@@ -27,8 +28,8 @@ struct ModelOptions {
 /// "x=1,3,224,224" or "ids=1,128:int64" as a tensor of zeros; a bare "1,64" stands for its place. Throws kInvalidArgument.
 NamedTensor tensor_of_shape(const std::string& text);
 
-/// Adds MODEL, --json, --allow-op and, with `runs`, --device, --threads, --engine, --optimize, --precision and
-/// --max-error.
+/// Adds MODEL, --json, --allow-op and, with `runs`, --device, --threads, --engine, --optimize, --precision,
+/// --max-error and --trust-compiled.
 void add_model_options(CLI::App& command, ModelOptions& options, bool runs);
 
 // One function a command: adds it to the program; parsing runs it. The exit status goes to `status`.

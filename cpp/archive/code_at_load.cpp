@@ -6,6 +6,7 @@
 #include <portfire/error.h>
 
 #include "archive/archive.h"
+#include "archive/compiled_program.h"
 #include "archive/pickle_scan.h"
 #include "archive/record_name.h"
 #include "core/text.h"
@@ -53,6 +54,7 @@ void refuse_state_methods(const Archive& archive, const std::string& record, std
 }  // namespace
 
 void refuse_code_at_load(const Archive& archive) {
+  exported::refuse_foreign_objects(archive);
   const bool exported = archive.find("models/model.json") != nullptr;
   for (const ArchiveEntry& entry : archive.entries()) {
     const std::string name = folded(entry.name);

@@ -60,6 +60,7 @@ void bind_model_info(py::module_& module) {
       .def_readonly("threads", &ModelInfo::threads, "For one operator.")
       .def_readonly("optimization", &ModelInfo::optimization, "Empty when the model was only inspected.")
       .def_readonly("precision", &ModelInfo::precision, "Empty when the model was only inspected.")
+      .def_readonly("compiled_for", &ModelInfo::compiled_for, "What machine code the file holds is for; empty where there is none.")
       .def_readonly("choice", &ModelInfo::choice, "Why this engine.")
       .def_property_readonly("methods", [](const ModelInfo& i) { return tuple_of(i.methods); })
       .def_readonly("parameters", &ModelInfo::parameters, "Elements.")

@@ -145,6 +145,8 @@ class ModelInfo:
     @property
     def choice(self) -> str: ...
     @property
+    def compiled_for(self) -> str: ...
+    @property
     def methods(self) -> tuple[MethodInfo, ...]: ...
     @property
     def parameters(self) -> int: ...
@@ -202,6 +204,7 @@ class Model:
         optimization: str = "auto",
         precision: str = "packaged",
         max_error: float = 0.0,
+        trust_compiled: bool = False,
         allow_ops: Sequence[str] = ...,
         max_pixels: int = 0,
     ) -> None: ...
@@ -254,6 +257,7 @@ def tune(
     optimization: str = "auto",
     precision: str = "packaged",
     max_error: float = 0.0,
+    trust_compiled: bool = False,
     allow_ops: Sequence[str] = ...,
     inputs: Mapping[str, _Array] | None = None,
     batches: Sequence[int] = ...,

@@ -42,15 +42,28 @@ def export(module: nn.Module, method: str, inputs: tuple[Tensor, ...], spec: Met
         }
         for row in spec.inputs
     )
-    example = tuple(_widened(x, axes) for x, axes in zip(inputs, shapes, strict=True))
     try:
         with _quiet(), torch.no_grad():
-            program = torch.export.export(_as_forward(module, method), example, dynamic_shapes=shapes)
+            program = torch.export.export(
+                _as_forward(module, method), example(inputs, spec), dynamic_shapes=shapes
+            )
     except Exception as error:  # the exporter's errors have no type in common
         raise InvalidArgumentError(f"{kind}.{method} cannot be exported: {summary(str(error))}") from error
     _drop_unused(program)
     _drop_origin(program)
     return program
+
+
+def example(inputs: tuple[Tensor, ...], spec: MethodSpec) -> tuple[Tensor, ...]:
+    """The exporter takes a size of 1 for a constant: inputs of which no size with a symbol is 1."""
+
+    def widened(x: Tensor, shape: tuple[int | str, ...]) -> Tensor:
+        for axis, size in enumerate(shape):
+            if isinstance(size, str) and x.shape[axis] == 1:
+                x = x.repeat_interleave(2, axis)
+        return x
+
+    return tuple(widened(x, row.shape) for x, row in zip(inputs, spec.inputs, strict=True))
 
 
 def conditions(program: ExportedProgram) -> list[str]:
@@ -75,14 +88,6 @@ def save(programs: Mapping[str, ExportedProgram], files: Mapping[str, bytes]) ->
         for name, content in files.items():  # not in extra/, which torch.export.load takes for text
             archive.writestr(zipfile.ZipInfo(f"{root}/{name}"), content)
     return buffer.getvalue()
-
-
-def _widened(x: Tensor, axes: Mapping[int, Any]) -> Tensor:
-    """The exporter takes a size of 1 for a constant."""
-    for axis in axes:
-        if x.shape[axis] == 1:
-            x = x.repeat_interleave(2, axis)
-    return x
 
 
 def _as_forward(module: nn.Module, method: str) -> nn.Module:

@@ -116,6 +116,7 @@ def load(
     optimization: str = "auto",
     precision: str = "packaged",
     max_error: float = 0,
+    trust_compiled: bool = False,
     allow_ops: Sequence[str] = (),
     max_pixels: int = 0,
 ) -> Model:
@@ -126,8 +127,8 @@ def load(
             folder.
         device: "cpu", "cuda" or "cuda:<index>".
         threads: for one operator; 0 is what `tune` found, else `cpu_budget()`.
-        engine: "auto", "torchscript", or "graph" for torch.export's programs. "auto" takes what `tune` found
-            on this machine, else the first of the version's files that holds.
+        engine: "auto", "torchscript", "graph" for torch.export's programs, or "compiled" for AOTInductor's.
+            "auto" takes what `tune` found on this machine, else the first of the version's files that holds.
         optimization: "none", "freeze", "full" or "auto", which is "full" in the engine graph and "freeze" in
             torchscript. Where the golden samples do not hold, the next lower one is used, and
             `Model.info.optimization` says why.
@@ -135,6 +136,7 @@ def load(
             "fastest", which is bfloat16 where the processor computes in it and they hold.
         max_error: absolute and relative, of floating outputs in another precision than the package's; 0
             keeps the package's tolerance.
+        trust_compiled: machine code in the package may be loaded, which then can do what this process can.
         allow_ops: operators to allow beyond the list, by full name, for a file that you trust.
         max_pixels: a tighter limit than the package's; 0 keeps that.
 
@@ -149,6 +151,7 @@ def load(
         optimization=optimization,
         precision=precision,
         max_error=max_error,
+        trust_compiled=trust_compiled,
         allow_ops=list(allow_ops),
         max_pixels=max_pixels,
     )

@@ -23,6 +23,7 @@ from portfire import (
     InvalidArgumentError,
     IoError,
     VerificationFailedError,
+    _compiled,
     _export,
     _torchscript,
 )
@@ -59,6 +60,7 @@ DEFAULT_TOLERANCES: Mapping[str, Tolerance] = {
 FORMATS = {
     "torchscript": ".pt",
     "graph": ".pt2",
+    "compiled": ".pt2",
 }  # what a package can be written as, and how the file's name ends
 
 
@@ -91,6 +93,8 @@ def package(
             after the new file has passed; on any failure nothing is left behind.
         formats: "torchscript" writes `model.pt`; "graph" writes the program of torch.export as `model.pt2`
             beside it, for every size that the specs have a symbol for. Either alone is a package too.
+            "compiled" adds AOTInductor's machine code for processors like this one to that; it needs a C++
+            compiler here, and `trust_compiled` where it is loaded.
         golden: raw inputs to prove the package with, at least one. Images: PNG or JPEG bytes, a path to
             them, or a uint8 [H, W, 3] or [H, W] array. Tensors: an array, several by argument name,
             or .npy or .safetensors bytes or a path to them.
@@ -112,8 +116,12 @@ def package(
         raise InvalidArgumentError(
             f"{name}: formats {', '.join(formats) or 'are none'}; allowed: {', '.join(FORMATS)}"
         )
+    if "compiled" in formats and "graph" not in formats:
+        raise InvalidArgumentError(
+            f'{name}: the format compiled lies in the file of graph; add "graph" to formats'
+        )
     for kind, suffix in FORMATS.items():
-        if kind not in formats and path.with_suffix(suffix).exists():
+        if suffix not in {FORMATS[one] for one in formats} and path.with_suffix(suffix).exists():
             raise InvalidArgumentError(
                 f"{path.with_suffix(suffix)} is there already and would be another model than the new "
                 f'{"/".join(FORMATS[one] for one in formats)}; add "{kind}" to formats, or remove it'
@@ -183,6 +191,13 @@ def package(
         archives[path.with_suffix(FORMATS["torchscript"])] = _torchscript.save(scripted, extra)
     if "graph" in formats:
         programs = _programs(module, task, specs, expected[0])
+        if "compiled" in formats:
+            _require_ranges(specs["forward"])
+            extra.update(
+                _compiled.compile(
+                    programs["forward"], _export.example(expected[0]["forward"].inputs, specs["forward"])
+                )
+            )
         archives[path.with_suffix(FORMATS["graph"])] = _export.save(programs, extra)
     _write(archives)
     return manifest
@@ -203,6 +218,15 @@ def _programs(
                 f"{narrow[0]}; write it without branches on sizes"
             )
     return programs
+
+
+def _require_ranges(forward: MethodSpec) -> None:
+    for spec in forward.inputs:
+        if spec.dtype.startswith(("int", "uint")) and (spec.minimum is None or spec.maximum is None):
+            raise InvalidArgumentError(
+                "forward: compiled code does not check indices; give the minimum and maximum of "
+                f"{spec.name} in methods"
+            )
 
 
 def _copy(module: nn.Module) -> nn.Module:
@@ -272,8 +296,10 @@ def _write(archives: Mapping[Path, bytes]) -> None:
 
 def _verify(scratch: Path, path: Path) -> None:
     try:
-        report = portfire.load(scratch).verify()
+        engines = ["auto", "compiled"] if portfire.inspect(scratch).compiled_for else ["auto"]
+        for engine in engines:
+            report = portfire.load(scratch, engine=engine, trust_compiled=True).verify()
+            if not report.passed:
+                raise VerificationFailedError(f"{path}: {report.summary()}")
     except portfire.Error as error:
         raise type(error)(str(error).replace(str(scratch), str(path))) from error
-    if not report.passed:
-        raise VerificationFailedError(f"{path}: {report.summary()}")

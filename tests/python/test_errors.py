@@ -81,7 +81,7 @@ def test_options_are_checked(models: Path) -> None:
     path = models / "brightness"
     with pytest.raises(portfire.InvalidArgumentError, match="tpu"):
         portfire.load(path, device="tpu")
-    with pytest.raises(portfire.InvalidArgumentError, match='optimization "most"; choose auto'):
+    with pytest.raises(portfire.InvalidArgumentError, match='unknown optimization "most"; one of auto'):
         portfire.load(path, optimization="most")
     with pytest.raises(portfire.InvalidArgumentError, match="engine"):
         portfire.load(path, engine="steam")

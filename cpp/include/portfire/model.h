@@ -43,13 +43,14 @@ PORTFIRE_EXPORT Precision precision_from_name(std::string_view name);
 
 struct LoadOptions {
   Device device{};
-  std::string engine = "auto";  ///< "auto", "torchscript" (model.pt) or "graph" (model.pt2)
+  std::string engine = "auto";  ///< "auto", "torchscript" (model.pt), "graph" or "compiled" (model.pt2)
   Optimization optimization = Optimization::kAuto;
   Precision precision = Precision::kPackaged;
   double max_error = 0;                ///< absolute and relative, of floating outputs in another precision than the
                                        ///< package's; 0 keeps the package's tolerance
   int threads = 0;                     ///< for one operator; 0 is what `tune` found, else `cpu_budget()`
   std::vector<std::string> allow_ops{}; ///< operators to allow beyond the list, by full name
+  bool trust_compiled = false;         ///< machine code in a package may be loaded, which then can do what this process can
   std::int64_t max_pixels = 0;         ///< tighter than the manifest's limit; 0 keeps the manifest's
   bool check_golden = true;            ///< refuse to load where the golden samples do not hold; `verify` is for looking
   bool use_profile = true;             ///< what `tune` found on this machine decides where `engine` and `optimization` are auto
@@ -89,6 +90,7 @@ struct PORTFIRE_EXPORT ModelInfo {
   std::optional<Manifest> manifest;  ///< none for programs from elsewhere
   std::string task;                  ///< the manifest's, else "tensor"
   std::string engine;
+  std::string compiled_for;          ///< what machine code the file holds is for; empty where there is none
   std::string engine_version;        ///< "LibTorch 2.13.0"
   Device device;
   int threads = 0;
