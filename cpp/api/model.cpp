@@ -8,6 +8,7 @@
 
 #include "api/profile.h"
 #include "api/signature.h"
+#include "api/trust.h"
 #include "archive/package.h"
 #include "core/text.h"
 #include "engine/compiled/compiled.h"
@@ -107,9 +108,8 @@ LoadedEngine load_engine(std::string_view engine, const Package& package, const 
 
 /// Before anything of the file's machine code is loaded.
 void require_trust(const Package& package, const LoadOptions& options) {
-  if (options.trust_compiled) return;
-  throw Error(ErrorCode::kUntrustedPackage, cat(package.archive.path(), ": its machine code can do whatever this process can; if you trust who "
-                                                                        "made it, load it with trust_compiled (--trust-compiled)"));
+  const std::string reason = why_not_trusted(package.archive, options);
+  if (!reason.empty()) throw Error(ErrorCode::kUntrustedPackage, cat(package.archive.path(), ": ", reason));
 }
 
 ModelInfo describe(const Package& package, std::string_view engine, ProgramInfo program) {
@@ -348,8 +348,8 @@ std::vector<std::string> engines(const std::string& path, const LoadOptions& opt
   for (const std::string& file : files_for(path, options.engine)) {
     const Package package = open_package(file);
     names.emplace_back(engine_for(package, options.engine));
-    const bool may_be_compiled = options.engine == "auto" && options.trust_compiled && names.back() == kGraph;
-    if (may_be_compiled && compiled::is_compiled(package.archive)) names.emplace_back(kCompiled);
+    const bool has_code = options.engine == "auto" && names.back() == kGraph && compiled::is_compiled(package.archive);
+    if (has_code && why_not_trusted(package.archive, options).empty()) names.emplace_back(kCompiled);
   }
   return names;
 }

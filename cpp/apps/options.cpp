@@ -15,6 +15,7 @@ LoadOptions ModelOptions::load_options() const {
   options.precision = precision_from_name(precision);
   options.max_error = max_error;
   options.trust_compiled = trust_compiled;
+  options.trusted_keys = trusted_keys;
   options.threads = threads;
   options.allow_ops = allow_ops;
   return options;
@@ -68,6 +69,9 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
       ->type_name("E")
       ->capture_default_str();
   command.add_flag("--trust-compiled", options.trust_compiled, "Machine code in the package may be loaded: it can do what this program can");
+  command.add_option("--trusted-key", options.trusted_keys, "The same for what this minisign key signed in MODEL.minisig (again for more)")
+      ->type_name("KEY")
+      ->allow_extra_args(false);
 }
 
 }  // namespace portfire::apps

@@ -17,6 +17,7 @@ struct ModelOptions {
   std::string precision = "packaged";
   double max_error = 0;
   bool trust_compiled = false;
+  std::vector<std::string> trusted_keys;
   int threads = 0;
   std::vector<std::string> allow_ops;
   bool json = false;
@@ -29,7 +30,7 @@ struct ModelOptions {
 NamedTensor tensor_of_shape(const std::string& text);
 
 /// Adds MODEL, --json, --allow-op and, with `runs`, --device, --threads, --engine, --optimize, --precision,
-/// --max-error and --trust-compiled.
+/// --max-error, --trust-compiled and --trusted-key.
 void add_model_options(CLI::App& command, ModelOptions& options, bool runs);
 
 // One function a command: adds it to the program; parsing runs it. The exit status goes to `status`.

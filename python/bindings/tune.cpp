@@ -12,7 +12,7 @@ namespace portfire::python {
 namespace {
 
 TuneReport tune_path(const py::object& path, const std::string& device, const std::string& engine, const std::string& optimization,
-                     const std::string& precision, double max_error, bool trust_compiled, const std::vector<std::string>& allow_ops, const py::object& inputs,
+                     const std::string& precision, double max_error, bool trust_compiled, const std::vector<std::string>& trusted_keys, const std::vector<std::string>& allow_ops, const py::object& inputs,
                      const std::vector<std::int64_t>& batches, const std::vector<int>& threads, double seconds, bool keep) {
   const std::string from = path_from(path);
   const LoadOptions load{.device = Device::parse(device),
@@ -21,7 +21,8 @@ TuneReport tune_path(const py::object& path, const std::string& device, const st
                          .precision = precision_from_name(precision),
                          .max_error = max_error,
                          .allow_ops = allow_ops,
-                         .trust_compiled = trust_compiled};
+                         .trust_compiled = trust_compiled,
+                         .trusted_keys = trusted_keys};
   const TuneOptions options{.inputs = inputs.is_none() ? std::vector<NamedTensor>{} : tensors_from(inputs),
                             .batches = batches,
                             .threads = threads,
@@ -62,6 +63,7 @@ void bind_tune(py::module_& module) {
       .def("to_dict", [](const TuneReport& r) { return py::module_::import("json").attr("loads")(r.to_json()); });
   module.def("tune", &tune_path, py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("engine") = "auto",
              py::arg("optimization") = "auto", py::arg("precision") = "packaged", py::arg("max_error") = 0.0, py::arg("trust_compiled") = false,
+             py::arg("trusted_keys") = std::vector<std::string>{},
              py::arg("allow_ops") = std::vector<std::string>{}, py::arg("inputs") = py::none(),
              py::arg("batches") = std::vector<std::int64_t>{1, 8}, py::arg("threads") = std::vector<int>{}, py::arg("seconds") = 0.3,
              py::arg("keep") = true,

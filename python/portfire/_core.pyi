@@ -205,6 +205,7 @@ class Model:
         precision: str = "packaged",
         max_error: float = 0.0,
         trust_compiled: bool = False,
+        trusted_keys: Sequence[str] = ...,
         allow_ops: Sequence[str] = ...,
         max_pixels: int = 0,
     ) -> None: ...
@@ -258,6 +259,7 @@ def tune(
     precision: str = "packaged",
     max_error: float = 0.0,
     trust_compiled: bool = False,
+    trusted_keys: Sequence[str] = ...,
     allow_ops: Sequence[str] = ...,
     inputs: Mapping[str, _Array] | None = None,
     batches: Sequence[int] = ...,

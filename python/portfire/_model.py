@@ -117,6 +117,7 @@ def load(
     precision: str = "packaged",
     max_error: float = 0,
     trust_compiled: bool = False,
+    trusted_keys: Sequence[str] = (),
     allow_ops: Sequence[str] = (),
     max_pixels: int = 0,
 ) -> Model:
@@ -137,6 +138,8 @@ def load(
         max_error: absolute and relative, of floating outputs in another precision than the package's; 0
             keeps the package's tolerance.
         trust_compiled: machine code in the package may be loaded, which then can do what this process can.
+        trusted_keys: public keys of minisign, as files or lines; what one of them signed in `<file>.minisig`
+            is trusted as with `trust_compiled`.
         allow_ops: operators to allow beyond the list, by full name, for a file that you trust.
         max_pixels: a tighter limit than the package's; 0 keeps that.
 
@@ -152,6 +155,7 @@ def load(
         precision=precision,
         max_error=max_error,
         trust_compiled=trust_compiled,
+        trusted_keys=list(trusted_keys),
         allow_ops=list(allow_ops),
         max_pixels=max_pixels,
     )

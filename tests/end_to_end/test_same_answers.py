@@ -44,9 +44,14 @@ def _labels(answers: Sequence[Any]) -> list[str]:
 
 
 def _require_same(
-    model: Any, package: Path, pictures: Sequence[Path], program: Program, cpp: CppLibrary
+    model: Any,
+    package: Path,
+    pictures: Sequence[Path],
+    program: Program,
+    cpp: CppLibrary,
+    engines: Sequence[str] = ("torchscript", "graph"),
 ) -> np.ndarray:
-    """Asserts that the faces agree; returns the classes that eager Python names."""
+    """Asserts that the faces and engines agree; returns the classes that eager Python names."""
     expected = _eager(model, pictures)
     done = program("run", "--json", "--top", TOP, package, *pictures)
     assert (done.status, done.err) == (0, "")
@@ -58,6 +63,11 @@ def _require_same(
         "Python": [run_in_python(package, path).answer for path in pictures[:3]]
         + [_plain(answer) for answer in loaded.run(list(pictures[3:]), top_k=TOP)],
     }
+    for engine in engines:
+        options = ("--engine", engine, *(["--trust-compiled"] if engine == "compiled" else []))
+        done = program("run", "--json", "--top", TOP, *options, package.parent, *pictures)
+        assert (done.status, done.err) == (0, "")
+        faces[engine] = [line["answer"] for line in done.objects]
     for face, answers in faces.items():
         np.testing.assert_allclose(_table(answers), expected, rtol=0, atol=_CLOSE, err_msg=face)
         assert _labels(answers) == [str(k) for k in expected.argmax(1)], face
@@ -145,6 +155,7 @@ def test_1000_mnist_test_pictures_have_the_same_probabilities_in_every_face(
         licence="Apache-2.0",
         labels=pictures.labels,
         max_batch=64,
+        formats=("torchscript", "graph", "compiled"),
     )
-    named = _require_same(model, package, paths, program, cpp)
+    named = _require_same(model, package, paths, program, cpp, ("torchscript", "graph", "compiled"))
     assert float((torch.from_numpy(named) == pictures.held_out.targets[:1000]).double().mean()) > 0.85

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -263,3 +264,44 @@ def test_no_place_of_this_machine_is_named(path: Path) -> None:
     assert b"AOTInductorModelContainerRun" in content
     assert str(Path(__file__).parent).encode() not in content
     assert b"torchinductor_" not in content
+
+
+SIGNATURES = Path(__file__).parents[1] / "data" / "signatures"
+
+
+def test_a_signature_of_a_trusted_key_is_trust(path: Path, tmp_path: Path) -> None:
+    """With minisign itself where it is installed; the format has tests of its own in C++."""
+
+    def load(*keys: object) -> portfire.Model:
+        return portfire.load(signed, engine="compiled", trusted_keys=[str(key) for key in keys])
+
+    signed = tmp_path / "model.pt2"
+    signed.write_bytes(path.read_bytes())
+    with pytest.raises(
+        portfire.UntrustedPackageError, match=r"nobody signed it \(.*model.pt2.minisig is missing"
+    ):
+        load(SIGNATURES / "author.pub")
+    signature = tmp_path / "model.pt2.minisig"
+    signature.write_text((SIGNATURES / "model.minisig").read_text())
+    with pytest.raises(portfire.UntrustedPackageError, match="its signature was made for another file"):
+        load(SIGNATURES / "author.pub")
+    with pytest.raises(
+        portfire.UntrustedPackageError, match="by the key DB697A99372E7035, which is not trusted"
+    ):
+        load(SIGNATURES / "other.pub")
+    with pytest.raises(portfire.InvalidArgumentError, match=r'"none.pub" is no public key of minisign'):
+        load("none.pub")
+    key, public = tmp_path / "own.key", tmp_path / "own.pub"
+    minisign = shutil.which("minisign")
+    if minisign is None:
+        pytest.skip("minisign is not installed")
+    subprocess.run([minisign, "-G", "-W", "-s", key, "-p", public], check=True, capture_output=True)
+    subprocess.run([minisign, "-S", "-s", key, "-m", signed], check=True, capture_output=True)
+    assert load(SIGNATURES / "author.pub", public).verify().passed
+    assert load(public.read_text().splitlines()[1]).info.engine == "compiled"
+    assert "compiled" in {
+        row.engine for row in portfire.tune(signed, trusted_keys=[str(public)], keep=False).rows
+    }
+    signed.write_bytes(path.read_bytes()[:-1] + b"\x01")  # the comment's length: as a zip it is another
+    with pytest.raises(portfire.Error):
+        load(public)

@@ -51,6 +51,8 @@ struct LoadOptions {
   int threads = 0;                     ///< for one operator; 0 is what `tune` found, else `cpu_budget()`
   std::vector<std::string> allow_ops{}; ///< operators to allow beyond the list, by full name
   bool trust_compiled = false;         ///< machine code in a package may be loaded, which then can do what this process can
+  std::vector<std::string> trusted_keys{};  ///< public keys of minisign, as files or lines; what one of them signed in
+                                            ///< `<file>.minisig` is trusted as with `trust_compiled`
   std::int64_t max_pixels = 0;         ///< tighter than the manifest's limit; 0 keeps the manifest's
   bool check_golden = true;            ///< refuse to load where the golden samples do not hold; `verify` is for looking
   bool use_profile = true;             ///< what `tune` found on this machine decides where `engine` and `optimization` are auto

@@ -88,6 +88,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         labels=pictures.labels,
         golden=golden,
         licence=config.licence,
+        formats=("torchscript", "graph"),
         description=config.description,
         provenance={
             **card.provenance(config, pictures, command),
