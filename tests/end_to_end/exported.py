@@ -71,8 +71,9 @@ def in_program(change: Callable[[Any], None]) -> Edit:
 
 def eager(path: Path, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     """What PyTorch itself makes of the file. (A module may take faster paths than its export.)"""
+    module = torch.export.load(path).module()  # not in inference mode: its parameters would be others
     with torch.inference_mode():
-        return flat(torch.export.load(path).module()(*inputs))
+        return flat(module(*inputs))
 
 
 def flat(value: Any) -> list[Tensor]:
@@ -224,14 +225,16 @@ class _Layers(nn.Module):
 
 
 class _Turned(nn.Module):
-    """LibTorch multiplies a turned input another way by a weight that requires a gradient."""
+    """LibTorch multiplies a turned input another way by a weight that requires a gradient, or a view of one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.randn(32, 32))
+        self.bias = nn.Parameter(torch.randn(32))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x.transpose(0, 1) @ self.table
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.transpose(0, 1)
+        return x @ self.table, F.linear(x, self.table, torch.cat([self.bias]))
 
 
 class _Linears(nn.Module):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import portfire
 
 _CLOSE = 1e-6
+_ROUNDED = 1e-5  # another engine adds in another order
 
 
 def _eager(model: Any, pictures: Sequence[Path]) -> np.ndarray:
@@ -69,7 +70,8 @@ def _require_same(
         assert (done.status, done.err) == (0, "")
         faces[engine] = [line["answer"] for line in done.objects]
     for face, answers in faces.items():
-        np.testing.assert_allclose(_table(answers), expected, rtol=0, atol=_CLOSE, err_msg=face)
+        close = _ROUNDED if face in engines else _CLOSE
+        np.testing.assert_allclose(_table(answers), expected, rtol=0, atol=close, err_msg=face)
         assert _labels(answers) == [str(k) for k in expected.argmax(1)], face
     return expected.argmax(1)
 

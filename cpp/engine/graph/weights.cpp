@@ -31,6 +31,9 @@ std::shared_ptr<std::byte> aligned_copy(std::span<const std::byte> bytes) {
 }  // namespace
 
 at::Tensor weight_tensor(const Archive& archive, const exported::Weight& weight, Device device) {
+  // As PyTorch has them: a view of a parameter that was made in inference mode does not require a gradient, one of
+  // another does, and products look at that.
+  const c10::InferenceMode ordinary(false);
   const at::IntArrayRef sizes(weight.shape.data(), weight.shape.size());
   const at::IntArrayRef strides(weight.strides.data(), weight.strides.size());
   const auto options = at::TensorOptions(libtorch::scalar_type_of(weight.dtype));
@@ -46,7 +49,7 @@ at::Tensor weight_tensor(const Archive& archive, const exported::Weight& weight,
   }
   if (device.kind != Device::Kind::kCpu) tensor = tensor.to(libtorch::torch_device(device));
   const bool may = at::isFloatingType(tensor.scalar_type()) || at::isComplexType(tensor.scalar_type());
-  if (weight.requires_grad && may && c10::InferenceMode::is_enabled()) tensor.set_requires_grad(true);
+  if (weight.requires_grad && may) tensor.set_requires_grad(true);
   return tensor;
 }
 
