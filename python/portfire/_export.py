@@ -25,8 +25,11 @@ from portfire.manifest import MethodSpec
 _STORED = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 
 
-def export(module: nn.Module, method: str, inputs: tuple[Tensor, ...], spec: MethodSpec) -> ExportedProgram:
+def export(
+    module: nn.Module, method: str, inputs: tuple[Tensor, ...], spec: MethodSpec, name: str = ""
+) -> ExportedProgram:
     """`method` as a program that takes every size that `spec` has a symbol for; `inputs` are an example.
+    `name` is what errors call it, if not by its class.
 
     Raises InvalidArgumentError, in one line, where it cannot be exported so.
     """
@@ -48,10 +51,25 @@ def export(module: nn.Module, method: str, inputs: tuple[Tensor, ...], spec: Met
                 _as_forward(module, method), example(inputs, spec), dynamic_shapes=shapes
             )
     except Exception as error:  # the exporter's errors have no type in common
-        raise InvalidArgumentError(f"{kind}.{method} cannot be exported: {summary(str(error))}") from error
+        what = name or f"{kind}.{method}"
+        raise InvalidArgumentError(f"{what} cannot be exported: {summary(str(error))}") from error
     _drop_unused(program)
     _drop_origin(program)
     return program
+
+
+def converted(scripted: nn.Module, kind: str, inputs: tuple[Tensor, ...]) -> nn.Module:
+    """TorchScript's `forward` as an eager module that can be exported; `kind` is what errors call it.
+
+    Raises InvalidArgumentError, in one line, where torch does not know how.
+    """
+    from torch._export.converter import TS2EPConverter
+
+    try:
+        with _quiet(), torch.no_grad():
+            return TS2EPConverter(scripted, inputs).convert().module()  # type: ignore[arg-type]
+    except Exception as error:  # the converter's errors have no type in common
+        raise InvalidArgumentError(f"{kind} cannot be converted: {summary(str(error))}") from error
 
 
 def example(inputs: tuple[Tensor, ...], spec: MethodSpec) -> tuple[Tensor, ...]:

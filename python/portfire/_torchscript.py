@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from portfire import InvalidArgumentError
 
@@ -44,6 +44,36 @@ def script(module: nn.Module, methods: Sequence[str]) -> nn.Module:
     except Exception as error:  # the compiler's errors have no type in common
         raise InvalidArgumentError(f"{kind} cannot be scripted: {summary(str(error))}") from error
     return scripted
+
+
+def load(content: bytes) -> nn.Module:
+    """A TorchScript file that the native runtime has checked: reading one can run code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module: nn.Module = torch.jit.load(io.BytesIO(content), "cpu")  # type: ignore[no-untyped-call]
+    return module.eval()
+
+
+class _Preprocess(nn.Module):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.module.preprocess(x)  # type: ignore[operator]
+        return y
+
+
+class _Postprocess(_Preprocess):
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.module.postprocess(x)  # type: ignore[operator]
+        return y
+
+
+def as_forward(scripted: nn.Module, method: str) -> nn.Module:
+    """TorchScript whose `forward` is that method."""
+    stages = {"preprocess": _Preprocess, "postprocess": _Postprocess}
+    return scripted if method == "forward" else script(stages[method](scripted), ["forward"])
 
 
 def is_scripted(module: nn.Module) -> bool:

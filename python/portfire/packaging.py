@@ -9,7 +9,6 @@ import copy
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,11 @@ import portfire
 from portfire import (
     DEFAULT_MAX_PIXELS,
     InvalidArgumentError,
-    IoError,
     VerificationFailedError,
     _compiled,
     _export,
     _torchscript,
 )
-from portfire._files import replacing
 from portfire._golden import (
     Golden,
     RawSample,
@@ -39,6 +36,7 @@ from portfire._golden import (
     to_safetensors,
 )
 from portfire._specs import check_specs, derive_specs
+from portfire._verified import write_verified
 from portfire.manifest import (
     METHODS,
     TASKS,
@@ -199,7 +197,7 @@ def package(
                 )
             )
         archives[path.with_suffix(FORMATS["graph"])] = _export.save(programs, extra)
-    _write(archives)
+    write_verified(archives)
     return manifest
 
 
@@ -277,29 +275,3 @@ def _require_same(
                     raise VerificationFailedError(
                         f"{method} {complaint}: golden sample {k}, output {spec.name}: {problem}"
                     )
-
-
-def _write(archives: Mapping[Path, bytes]) -> None:
-    """All of them or none."""
-    path = next(iter(archives))
-    try:
-        with ExitStack() as stack:
-            scratches = {path: stack.enter_context(replacing(path)) for path in archives}
-            for path, archive in archives.items():
-                scratches[path].write_bytes(archive)
-                _verify(scratches[path], path)
-    except portfire.Error:
-        raise
-    except OSError as error:
-        raise IoError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-def _verify(scratch: Path, path: Path) -> None:
-    try:
-        engines = ["auto", "compiled"] if portfire.inspect(scratch).compiled_for else ["auto"]
-        for engine in engines:
-            report = portfire.load(scratch, engine=engine, trust_compiled=True).verify()
-            if not report.passed:
-                raise VerificationFailedError(f"{path}: {report.summary()}")
-    except portfire.Error as error:
-        raise type(error)(str(error).replace(str(scratch), str(path))) from error

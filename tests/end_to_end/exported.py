@@ -225,7 +225,7 @@ class _Layers(nn.Module):
 
 
 class _Turned(nn.Module):
-    """LibTorch multiplies a turned input another way by a weight that requires a gradient, or a view of one."""
+    """LibTorch multiplies a turned input another way by a weight, or its view, that requires a gradient."""
 
     def __init__(self) -> None:
         super().__init__()
