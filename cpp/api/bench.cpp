@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/sample_inputs.h"
+#include "archive/package.h"
 #include "core/text.h"
 #include "engine/torchscript/plain.h"
 
@@ -52,6 +53,13 @@ nlohmann::ordered_json json_of(const Latency& latency) {
           {"calls", latency.calls}};
 }
 
+/// LibTorch itself runs nothing but TorchScript: the model's own file, or the version's other. Empty where there is none.
+std::string torchscript_file(const std::string& path, const ModelInfo& info) {
+  if (info.engine == "torchscript") return info.path;
+  const std::string other = package_files(path).back();
+  return other == info.path ? "" : other;
+}
+
 }  // namespace
 
 BenchReport bench(const std::string& path, const LoadOptions& load, const BenchOptions& options) {
@@ -80,9 +88,10 @@ BenchReport bench(const std::string& path, const LoadOptions& load, const BenchO
   std::unique_ptr<torchscript::PlainProgram> plain;
   double plain_load_ms = 0;
   double plain_first_us = 0;
-  if (options.plain && report.engine == "torchscript") {  // LibTorch runs nothing else
+  const std::string file = torchscript_file(path, model.info());
+  if (options.plain && !file.empty()) {
     start = Clock::now();
-    plain = torchscript::load_plain(model.info().path, load.device, report.threads);
+    plain = torchscript::load_plain(file, load.device, report.threads);
     plain_load_ms = since_us(start) / 1000;
     plain->set_inputs(inputs);
     start = Clock::now();

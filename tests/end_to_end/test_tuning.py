@@ -95,6 +95,16 @@ def test_verify_has_a_row_for_each_engine_and_precision(version: Path, program: 
     assert coarse.out.count("not verified") == 1
 
 
+def test_bench_has_plain_libtorch_beside_whichever_engine(version: Path, program: Program) -> None:
+    for engine in ("graph", "torchscript"):
+        report = json.loads(
+            program("bench", str(version), "--engine", engine, "--seconds", "0.02", "--json").out
+        )
+        assert (report["engine"], report["plain_libtorch"]["calls"] > 0) == (engine, True)
+    alone = json.loads(program("bench", str(version / "model.pt2"), "--seconds", "0.02", "--json").out)
+    assert "plain_libtorch" not in alone
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(
     version: Path, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:

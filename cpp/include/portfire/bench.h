@@ -13,7 +13,7 @@ struct BenchOptions {
   std::vector<NamedTensor> inputs;  ///< for `forward`; empty: made from the manifest's shapes and ranges
   std::int64_t batch = 1;           ///< stands for the batch symbol when inputs are made
   double seconds = 1;               ///< of measuring, for each side
-  bool plain = true;                ///< also the same file through LibTorch as its tutorial calls it; TorchScript only
+  bool plain = true;                ///< also the version's TorchScript file, if any, as LibTorch's tutorial calls it
   /// Called with 0..1 now and then; null for none.
   void (*progress)(double done, void* context) = nullptr;
   void* progress_context = nullptr;
