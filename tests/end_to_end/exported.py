@@ -237,6 +237,21 @@ class _Turned(nn.Module):
         return x @ self.table, F.linear(x, self.table, torch.cat([self.bias]))
 
 
+class _Precomputed(nn.Module):
+    """What depends on no input, on the way to an output and as one; and what depends on chance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.positions = nn.Embedding(6, 8)
+        self.table = nn.Parameter(torch.randn(16, 8))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        places = torch.arange(6)
+        mask = torch.ones(6, 6).tril()
+        y = mask @ (x + self.positions(places)) @ self.table.t()
+        return y, mask, self.table[:2], torch.rand(6).clamp(2, 3) + torch.cat([places, places])[3:9]
+
+
 class _Linears(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -288,6 +303,7 @@ PROGRAMS: dict[str, Exported] = {
     ),
     "layers": Exported(_Layers(), (torch.rand(2, 4, 14, 14),), ({0: N},), ((torch.rand(40, 4, 14, 14),),)),
     "linears": Exported(_Linears(), (torch.rand(2, 3, 96),), ({0: N},), ((torch.rand(64, 3, 96),),)),
+    "precomputed": Exported(_Precomputed(), (torch.rand(2, 6, 8),), {"x": {0: N}}, ((torch.rand(5, 6, 8),),)),
     "turned": Exported(_Turned(), (torch.rand(2, 39, 32),)),
     "any size": Exported(nn.Linear(8, 4), (torch.rand(3, 8),), ({0: Dim.DYNAMIC},), ((torch.rand(1, 8),),)),
     "one picture": Exported(nn.Conv2d(3, 64, 5), (torch.rand(3, 40, 40),)),

@@ -62,6 +62,29 @@ def test_the_plan_shows_what_the_passes_did(saved: Saved, program: Program) -> N
     assert refused.status == 64 and "half" in refused.err
 
 
+def test_what_depends_on_no_input_is_computed_once(saved: Saved, program: Program) -> None:
+    path = saved("precomputed")
+    before = program("inspect", "--plan", "none", path).out
+    frozen = program("inspect", "--plan", "freeze", path).out
+    for name in ("arange", "embedding", "ones", "tril", "cat", "rand"):
+        assert f"aten::{name}(" in before
+    left = {line.split(" = ")[1].split("(")[0] for line in frozen.splitlines() if " = " in line}
+    assert left == {"aten::add", "aten::matmul", "aten::rand", "aten::clamp"}
+    assert "portfire::linear" in program("inspect", "--plan", "full", path).out  # of the turned table
+
+
+@pytest.mark.parametrize("optimization", ["none", "full"])
+def test_a_caller_may_write_to_what_it_gets(saved: Saved, optimization: str) -> None:
+    model = portfire.load(saved("precomputed"), optimization=optimization)
+    inputs = PROGRAMS["precomputed"].inputs
+    _, mask, table, _ = call(model, inputs)
+    wanted = [mask.clone(), table.clone()]
+    mask.fill_(7)
+    table.fill_(7)
+    _, *again, _ = call(model, inputs)
+    assert all(torch.equal(a, b) for a, b in zip(again, wanted, strict=True))
+
+
 def test_the_program_inspects_runs_and_times_it(perceptron: Path, tmp_path: Path, program: Program) -> None:
     x = PROGRAMS["perceptron"].inputs[0].numpy()
     np.save(tmp_path / "x.npy", x)

@@ -84,12 +84,23 @@ class Frame {
 
 }  // namespace
 
+namespace {
+
+/// What lies in a weight is copied: the caller may write to what it gets.
+IValue own(const Block& block, IValue value) {
+  if (!value.isTensor() || !value.toTensor().has_storage()) return value;
+  const bool is_weight = block.weights->contains(value.toTensor().storage().unsafeGetStorageImpl());
+  return is_weight ? IValue(value.toTensor().clone()) : value;
+}
+
+}  // namespace
+
 std::vector<IValue> run_block(const Block& block, std::vector<IValue> inputs) {
   Frame frame(block, std::move(inputs));
   for (const Step& step : block.steps) frame.run(step);
   std::vector<IValue> outputs;
   outputs.reserve(block.outputs.size());
-  for (const Operand& output : block.outputs) outputs.push_back(frame.value(output));
+  for (const Operand& output : block.outputs) outputs.push_back(own(block, frame.value(output)));
   return outputs;
 }
 

@@ -186,8 +186,8 @@ PORTFIRE_EXPORT ModelInfo inspect(const std::string& path, const LoadOptions& op
 /// Throws as `Model::load`.
 PORTFIRE_EXPORT std::vector<std::string> engines(const std::string& path, const LoadOptions& options = {});
 
-/// What the engine graph would call, step by step, after the passes of `options.optimization`: for people. Runs no
-/// model code. Throws as `Model::load`; kUnsupported where there is no program for that engine.
+/// What the engine graph would call, step by step, after the passes of `options.optimization`: for people. Runs only
+/// what the passes compute beforehand, which depends on no input. Throws as `Model::load`; kUnsupported where there is no program for that engine.
 PORTFIRE_EXPORT std::string plan_text(const std::string& path, const LoadOptions& options = {});
 
 /// The package file that `path` stands for, the one that is tried first (see `Model::load`). Throws kNotFound.

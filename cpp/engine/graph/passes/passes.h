@@ -10,6 +10,9 @@ namespace portfire::graph {
 /// and bfloat16 at any level.
 void optimize(Plan& plan, const EngineOptions& options);
 
+/// What depends on no input is computed once. Only for blocks of which no step writes to a tensor.
+void fold_constants(Block& block);
+
 /// Batch norms with constant statistics go into the weights of the convolution or linear layer before them.
 void fold_batch_norms(Block& block);
 
