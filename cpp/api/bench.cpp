@@ -54,10 +54,18 @@ nlohmann::ordered_json json_of(const Latency& latency) {
 }
 
 /// LibTorch itself runs nothing but TorchScript: the model's own file, or the version's other. Empty where there is none.
-std::string torchscript_file(const std::string& path, const ModelInfo& info) {
+std::string torchscript_file(const std::string& path, LoadOptions load, const ModelInfo& info) {
   if (info.engine == "torchscript") return info.path;
   const std::string other = package_files(path).back();
-  return other == info.path ? "" : other;
+  if (other == info.path) return {};
+  load.engine = "torchscript";
+  load.precision = Precision::kPackaged;
+  try {
+    (void)Model::load(other, load);  // LibTorch checks nothing, so Portfire does before it sees the file
+    return other;
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 }  // namespace
@@ -88,7 +96,7 @@ BenchReport bench(const std::string& path, const LoadOptions& load, const BenchO
   std::unique_ptr<torchscript::PlainProgram> plain;
   double plain_load_ms = 0;
   double plain_first_us = 0;
-  const std::string file = torchscript_file(path, model.info());
+  const std::string file = torchscript_file(path, load, model.info());
   if (options.plain && !file.empty()) {
     start = Clock::now();
     plain = torchscript::load_plain(file, load.device, report.threads);

@@ -6,6 +6,7 @@
 
 #include <portfire/codecs.h>
 
+#include "api/fallback.h"
 #include "api/profile.h"
 #include "api/signature.h"
 #include "api/trust.h"
@@ -173,17 +174,6 @@ struct Model::Impl {
   VerifyReport report() const { return {info.engine, info.device, info.optimization, info.precision, replay()}; }
 };
 
-namespace {
-
-/// Another file of the version may still do where this one needs what is not here, or does not hold. Not where it is
-/// damaged or not to be trusted.
-bool may_be_passed_over(const Error& error) {
-  return error.code() == ErrorCode::kUnsupported || error.code() == ErrorCode::kVersionMismatch ||
-         error.code() == ErrorCode::kVerificationFailed;
-}
-
-}  // namespace
-
 Model Model::load(const std::string& path, const LoadOptions& options) {
   check_options(options);
   const std::vector<std::string> files = files_for(path, options.engine);
@@ -196,8 +186,7 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
   if (const std::optional<LoadOptions> best = tuned(files, options, choice)) {
     try {
       return opened(Impl::load(files_for(path, best->engine).front(), *best, history, choice));
-    } catch (const Error& error) {
-      if (!may_be_passed_over(error)) throw;
+    } catch (const Error& error) {  // a profile is advice: what follows does without it
       history += cat("; ", error.what());
     }
   }
@@ -349,7 +338,9 @@ std::vector<std::string> engines(const std::string& path, const LoadOptions& opt
     const Package package = open_package(file);
     names.emplace_back(engine_for(package, options.engine));
     const bool has_code = options.engine == "auto" && names.back() == kGraph && compiled::is_compiled(package.archive);
-    if (has_code && why_not_trusted(package.archive, options).empty()) names.emplace_back(kCompiled);
+    const std::string reason = has_code ? why_not_trusted(package.archive, options) : "";
+    if (!reason.empty() && !options.trusted_keys.empty()) throw Error(ErrorCode::kUntrustedPackage, cat(file, ": ", reason));
+    if (has_code && reason.empty()) names.emplace_back(kCompiled);
   }
   return names;
 }

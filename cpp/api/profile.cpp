@@ -21,6 +21,7 @@ constexpr std::int64_t kFormat = 1;
 constexpr std::uintmax_t kTail = std::uintmax_t{1} << 20;
 constexpr std::size_t kMostBytes = std::size_t{1} << 20;
 constexpr double kTie = 1.03;
+constexpr int kMostThreads = 1024;  // as LoadOptions::threads
 
 std::string processor() {
   std::ifstream file("/proc/cpuinfo");
@@ -61,9 +62,11 @@ nlohmann::ordered_json json_of(const TuneRow& row) {
 
 TuneRow row_from(const JsonNode& node) {
   node.require({"engine", "optimization", "precision", "threads", "batch"});
+  if (node.at("threads").integer(1) > kMostThreads) node.at("threads").fail(cat("more than ", kMostThreads));
   TuneRow row{.engine = node.at("engine").string(), .optimization = optimization_from_name(node.at("optimization").string()),
               .precision = precision_from_name(node.at("precision").string()), .threads = static_cast<int>(node.at("threads").integer(1)),
               .batch = node.at("batch").integer(1)};
+  if (row.engine != "graph" && row.engine != "compiled" && row.engine != "torchscript") node.at("engine").fail("no engine has this name");
   if (node.has("problem")) {
     row.problem = node.at("problem").string();
   } else {
@@ -78,7 +81,7 @@ bool is_open_to(const LoadOptions& options, const TuneRow& row) {
   const bool precise = row.precision == Precision::kPackaged ? options.precision != Precision::kBFloat16
                                                              : options.precision != Precision::kPackaged;
   const bool trusted = row.engine != "compiled" || options.trust_compiled || !options.trusted_keys.empty();
-  return row.problem.empty() && trusted && precise && (options.threads == 0 || options.threads == row.threads);
+  return row.problem.empty() && trusted && precise;
 }
 
 }  // namespace
@@ -86,7 +89,7 @@ bool is_open_to(const LoadOptions& options, const TuneRow& row) {
 std::string profile_path(const std::vector<std::string>& files, Device device) {
   const fs::path folder = cache_folder();
   if (folder.empty()) return {};
-  std::string key = cat(version(), '\n', torch_version(), '\n', device.to_string(), '\n', processor(), '\n');
+  std::string key = cat(version(), '\n', torch_version(), '\n', device.to_string(), '\n', processor(), '\n', cpu_budget(), '\n');
   for (const std::string& file : files) key += cat(fs::path(file).extension().string(), ' ', fingerprint(file), '\n');
   return (folder / cat(sha256(std::as_bytes(std::span(key))), ".json")).string();
 }
@@ -122,8 +125,10 @@ void write_profile(const std::string& path, const Profile& profile) {
 int fastest(const std::vector<TuneRow>& rows, const LoadOptions& options) {
   int best = -1;
   const auto at = [&](int k) -> const TuneRow& { return rows[static_cast<std::size_t>(k)]; };
+  const auto has_threads = [&](const TuneRow& row) { return row.threads == options.threads && is_open_to(options, row); };
+  const bool measured = std::any_of(rows.begin(), rows.end(), has_threads);
   for (int k = 0; k < static_cast<int>(rows.size()); ++k) {
-    if (at(k).batch != rows.front().batch || !is_open_to(options, at(k))) continue;
+    if (at(k).batch != rows.front().batch || !is_open_to(options, at(k)) || (measured && !has_threads(at(k)))) continue;
     const bool fewer = best >= 0 && at(k).threads < at(best).threads;
     if (best < 0 || at(k).p50_us * (fewer ? 1 / kTie : kTie) < at(best).p50_us) best = k;
   }
@@ -140,7 +145,7 @@ std::optional<LoadOptions> tuned(const std::vector<std::string>& files, const Lo
   made.engine = row.engine;
   made.optimization = row.optimization;
   made.precision = row.precision;
-  made.threads = row.threads;
+  if (made.threads == 0) made.threads = row.threads;
   choice = cat("the fastest here: portfire tune, ", profile->made);
   return made;
 }

@@ -15,7 +15,7 @@ struct Profile {
 };
 
 /// Where the profile of `files` (a version's) on `device` lies, whether or not it is there: a name made of the files'
-/// contents, the processor, the device and the versions of Portfire and LibTorch. Empty where there is no home.
+/// contents, the processor, how many of them there are, the device and the versions of Portfire and LibTorch. Empty where there is no home.
 std::string profile_path(const std::vector<std::string>& files, Device device);
 
 /// Nothing where there is none, or none that can be read: a cache is no reason to fail.
@@ -24,8 +24,8 @@ std::optional<Profile> read_profile(const std::string& path);
 /// Throws kIo.
 void write_profile(const std::string& path, const Profile& profile);
 
-/// The fastest row at the first batch that was measured, among those that `options` leave open; within 3 % the one of
-/// fewer threads. -1 where there is none.
+/// The fastest row at the first batch that was measured, among those that `options` leave open, with their number of
+/// threads if one was measured so; within 3 % the one of fewer threads. -1 where there is none.
 int fastest(const std::vector<TuneRow>& rows, const LoadOptions& options);
 
 /// `options` with the choices that they leave open made by the profile; nothing where it has none to offer.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <ctime>
 
+#include "api/fallback.h"
 #include "api/profile.h"
 #include "api/sample_inputs.h"
 #include "archive/package.h"
@@ -31,6 +32,9 @@ void check_options(const TuneOptions& options) {
   if (options.batches.empty()) refuse("no batch is named; give at least one");
   for (const std::int64_t batch : options.batches) {
     if (batch < 1) refuse(cat("batch is ", batch, "; at least 1"));
+  }
+  for (const int threads : options.threads) {
+    if (threads < 1 || threads > 1024) refuse(cat("threads is ", threads, "; 1 to 1024"));
   }
 }
 
@@ -87,7 +91,7 @@ std::vector<TuneRow> measure(const std::string& path, const LoadOptions& way, co
     model = Model::load(path, way);
     if (model->info().optimization != name_of(way.optimization)) row.problem = model->info().optimization;  // and why it is less
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kVerificationFailed && error.code() != ErrorCode::kUnsupported) throw;
+    if (!may_be_passed_over(error)) throw;
     row.problem = error.what();
   }
   row.load_ms = since_us(start) / 1000;
@@ -95,7 +99,13 @@ std::vector<TuneRow> measure(const std::string& path, const LoadOptions& way, co
     TuneRow one = row;
     one.batch = batch;
     try {
-      if (one.problem.empty()) one.p50_us = median_us(*model, sample_inputs(model->info(), options.inputs, batch), options.seconds);
+      if (model) {
+        const std::vector<Tensor> inputs = sample_inputs(model->info(), options.inputs, batch);
+        const bool has_axes = !inputs.empty() && !inputs.front().shape().empty();
+        one.batch = has_axes ? inputs.front().shape()[0] : 1;  // of a fixed size, or as given
+        if (!rows.empty() && rows.back().batch == one.batch) continue;
+        if (one.problem.empty()) one.p50_us = median_us(*model, inputs, options.seconds);
+      }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kInvalidInput) throw;
       one.problem = error.what();  // a batch that the program does not take

@@ -18,7 +18,21 @@ constexpr std::string_view kObject = ".so";
 
 bool is_ours(std::string_view name) { return name.starts_with(kFolder) && name.ends_with(kObject); }
 
-std::string text_of(const JsonNode& metadata, std::string_view key) { return metadata.has(key) ? metadata.at(key).string() : std::string(); }
+/// A word or two that people are shown.
+std::string text_of(const JsonNode& metadata, std::string_view key) {
+  if (!metadata.has(key)) return {};
+  const std::string text = metadata.at(key).string();
+  if (std::any_of(text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; })) metadata.at(key).fail("not printable");
+  return text;
+}
+
+/// True for what begins as ELF files do, packed or not.
+bool is_elf(const Archive& archive, const ArchiveEntry& entry) {
+  constexpr unsigned char kElf[] = {0x7f, 'E', 'L', 'F'};
+  const std::vector<std::byte> unpacked = entry.stored ? std::vector<std::byte>{} : archive.read(entry.name);
+  const std::span<const std::byte> bytes = entry.stored ? archive.view(entry.name) : unpacked;
+  return bytes.size() >= sizeof kElf && std::memcmp(bytes.data(), kElf, sizeof kElf) == 0;
+}
 
 }  // namespace
 
@@ -39,22 +53,19 @@ std::vector<CompiledProgram> compiled_programs(const Archive& archive) {
     const JsonNode metadata(text, document);
     metadata.require({"AOTI_PLATFORM", "AOTI_MACHINE", "AOTI_CPU_ISA", "AOTI_DEVICE_KEY"});
     programs.push_back({.record = entry.name,
-                        .platform = metadata.at("AOTI_PLATFORM").string(),
-                        .machine = metadata.at("AOTI_MACHINE").string(),
-                        .instructions = metadata.at("AOTI_CPU_ISA").string(),
-                        .device = metadata.at("AOTI_DEVICE_KEY").string(),
+                        .platform = text_of(metadata, "AOTI_PLATFORM"),
+                        .machine = text_of(metadata, "AOTI_MACHINE"),
+                        .instructions = text_of(metadata, "AOTI_CPU_ISA"),
+                        .device = text_of(metadata, "AOTI_DEVICE_KEY"),
                         .torch_version = text_of(metadata, "PORTFIRE_TORCH")});
   }
   return programs;
 }
 
 void refuse_foreign_objects(const Archive& archive) {
-  constexpr unsigned char kElf[] = {0x7f, 'E', 'L', 'F'};
   for (const ArchiveEntry& entry : archive.entries()) {
     if (is_ours(entry.name)) continue;
-    const std::span<const std::byte> bytes = archive.view(entry.name);
-    const bool is_elf = bytes.size() > sizeof kElf && std::memcmp(bytes.data(), kElf, sizeof kElf) == 0;
-    if (is_elf || entry.name.ends_with(kObject) || entry.name.find(".so.") != std::string::npos) {
+    if (is_elf(archive, entry) || entry.name.ends_with(kObject) || entry.name.find(".so.") != std::string::npos) {
       throw Error(ErrorCode::kUntrustedPackage, cat(archive.path(), ": ", entry.name, ": a shared object where none belongs"));
     }
   }

@@ -260,7 +260,10 @@ class Reader {
   void read_outputs(const JsonNode& specs) {
     for (const JsonNode& spec : specs.elements()) {
       const auto [kind, node] = spec.only_field();
-      if (kind == "buffer_mutation" || kind == "user_input_mutation") continue;  // a call changes nothing (ADR 9)
+      if (kind == "buffer_mutation" || kind == "user_input_mutation") {  // a call changes nothing (ADR 9)
+        program_.changes_state = true;
+        continue;
+      }
       if (kind != "user_output") unsupported(cat("an output of kind ", quoted(kind), "; plain ones are supported"));
       node.require({"arg"});
       Value value = value_from(node.at("arg"));

@@ -82,6 +82,7 @@ struct Program {
   Graph graph;           ///< its inputs are what the caller gives, as `signature.inputs`
   std::vector<std::size_t> numbers;  ///< inputs that the nodes take as numbers; the caller gives tensors without axes
   std::vector<SizeCondition> conditions;  ///< on the inputs; where one does not hold, the program is not the module
+  bool changes_state = false;  ///< it says that it writes to an input or a buffer
   std::string torch_version;  ///< that wrote it
 };
 

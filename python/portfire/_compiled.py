@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -45,19 +47,24 @@ def compile(program: ExportedProgram, inputs: tuple[Tensor, ...]) -> dict[str, b
             path = torch._inductor.aoti_compile_and_package(
                 program, package_path=f"{folder}/compiled.pt2", inductor_configs=settings
             )
-            return _records(Path(path))
+            folders = (os.environ["TORCHINDUCTOR_CACHE_DIR"], str(Path(torch.__file__).parent))
+            return _records(Path(path), folders)
     except Exception as error:  # the compiler's errors have no type in common
         raise InvalidArgumentError(f"forward cannot be compiled: {summary(str(error))}") from error
     finally:
         program.example_inputs = None
 
 
-def _records(path: Path) -> dict[str, bytes]:
-    """The shared object and what it is for; not the sources."""
+def _records(path: Path, folders: Sequence[str]) -> dict[str, bytes]:
+    """The shared object and what it is for; not the sources. In its assertions are `folders`, places of this
+    machine: they are struck out."""
     records = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.endswith(".so"):
                 for one in (name, name.removesuffix(".so") + _EXTRA):
-                    records[one.partition("/")[2]] = archive.read(one)
+                    content = archive.read(one)
+                    for folder in folders:
+                        content = content.replace(folder.encode(), b"_" * len(folder.encode()))
+                    records[one.partition("/")[2]] = content
     return records

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -31,14 +32,17 @@ def migrate(path: str | Path) -> Path:
     target = source.with_suffix(".pt2")
     if target.exists():
         raise InvalidArgumentError(f"{target} is there already; remove it to write it again")
-    portfire.inspect(source)  # its checks come before torch reads the file
-    content = source.read_bytes()
+    content = _checked(source)
     files = _files(content)
     if "manifest.json" not in files:
         raise InvalidPackageError(
             f"{source}: has no manifest to prove a migration with; use portfire.package"
         )
     manifest = Manifest.loads(files["manifest.json"])
+    if not manifest.golden:
+        raise InvalidArgumentError(
+            f"{source}: has no golden samples to prove a migration with; package it anew"
+        )
     scripted = _torchscript.load(content)
     order = {method: _torchscript.argument_names(scripted, method) for method in manifest.methods}
     sample = manifest.golden[0].input
@@ -57,6 +61,19 @@ def migrate(path: str | Path) -> Path:
     archive = _export.save(programs, {f"portfire/{name}": file for name, file in files.items()})
     write_verified({target: archive})
     return target
+
+
+def _checked(path: Path) -> bytes:
+    """The very bytes that the native runtime has checked: torch checks none of them."""
+    content = path.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(content)
+        try:
+            portfire.inspect(copy)
+        except portfire.Error as error:
+            raise type(error)(str(error).replace(str(copy), str(path))) from error
+    return content
 
 
 def _files(content: bytes) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -249,6 +250,61 @@ def test_many_threads_at_once(model: portfire.Model) -> None:
             np.testing.assert_array_equal(np.asarray(given), wanted)
 
 
+class Clamps(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp_(0, 5).sum(1)
+
+
+class Looks(nn.Module):
+    """Looks up what it computes: NaN becomes an index beyond the table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.rand(10, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.table[(x * 2).long()]
+
+
+class Counts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += 1
+        return x * self.count
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        (Counts(), "it writes to its inputs or weights|gives another output when it is called again"),
+        (Looks(), r"it computes the indices of aten::\w+, which compiled code does not check"),
+    ],
+)
+def test_what_could_end_the_process_or_change_is_not_compiled(
+    tmp_path: Path, module: nn.Module, says: str
+) -> None:
+    path = tmp_path / "one" / "1" / "model.pt2"
+    one = np.ones((2, 3), np.float32)
+    with pytest.raises(portfire.Error, match=says):
+        write(path, module, task="tensor", labels=(), golden=[one], formats=("graph", "compiled"))
+    assert nothing_left(path)
+
+
+def test_what_works_in_place_leaves_the_callers_input_alone(tmp_path: Path) -> None:
+    path = tmp_path / "one" / "1" / "model.pt2"
+    golden = [np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)]
+    write(path, Clamps(), task="tensor", labels=(), golden=golden, formats=("graph", "compiled"))
+    model = portfire.load(path, engine="compiled", trust_compiled=True)
+    for writeable in (True, False):
+        x = np.full((16, 3), 9, np.float32)
+        x.flags.writeable = writeable
+        np.testing.assert_array_equal(np.asarray(model.forward(x)), np.full(16, 15, np.float32))
+        assert (x == 9).all()
+
+
 def test_integers_without_a_range_are_not_compiled(tmp_path: Path) -> None:
     path = tmp_path / "words" / "1" / "model.pt2"
     with pytest.raises(portfire.InvalidArgumentError, match="give the minimum and maximum of ids"):
@@ -263,7 +319,8 @@ def test_no_place_of_this_machine_is_named(path: Path) -> None:
         content = b"".join(archive.read(name) for name in archive.namelist() if CODE in name)
     assert b"AOTInductorModelContainerRun" in content
     assert str(Path(__file__).parent).encode() not in content
-    assert b"torchinductor_" not in content
+    for place in (tempfile.gettempdir(), str(Path(torch.__file__).parent)):
+        assert place.encode() not in content
 
 
 SIGNATURES = Path(__file__).parents[1] / "data" / "signatures"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,29 @@ def test_the_command_says_what_it_did(path: Path) -> None:
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == f"migrate: {path}2 is there already; remove it to write it again\n"
+
+
+def test_a_package_without_golden_samples_has_no_proof(path: Path) -> None:
+    write(path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(path.parent / "new", "w") as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            if entry.filename.endswith("manifest.json"):
+                manifest = json.loads(content)
+                kept = {
+                    "task": "tensor",
+                    "golden": [],
+                    "files": {},
+                    "raw_input": {"kind": "tensor"},
+                    "labels": [],
+                }
+                manifest.update(kept, methods={"forward": manifest["methods"]["forward"]})
+                content = json.dumps(manifest).encode()
+            if "/golden/" not in entry.filename:
+                new.writestr(entry, content)
+    (path.parent / "new").replace(path)
+    with pytest.raises(portfire.InvalidArgumentError, match="has no golden samples to prove"):
+        migrate(path)
 
 
 def test_a_program_without_a_manifest_has_no_proof(tmp_path: Path) -> None:

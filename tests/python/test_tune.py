@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from means import picture, write
+from means import TwoTensors, picture, write
 
 import portfire
 
+KEY = str(Path(__file__).parents[1] / "data" / "signatures" / "author.pub")
 QUICK: dict[str, Any] = {"seconds": 0.01, "batches": (1, 4)}
 
 
@@ -65,7 +66,10 @@ def test_load_takes_what_was_fastest(version: Path, engine: str) -> None:
     assert portfire.inspect(version).engine == engine
     assert portfire.load(version, engine="graph").info.choice == "asked for"
     assert portfire.load(version, optimization="none").info.engine == "graph"
-    assert portfire.load(version, threads=2).info.engine == "graph", "two threads were not measured"
+    two = portfire.load(version, threads=2).info
+    assert (two.engine, two.threads) == (engine, 2), (
+        "the number that was asked for, the engine that was tuned"
+    )
 
 
 def test_a_model_tunes_the_path_that_it_came_from(version: Path) -> None:
@@ -88,6 +92,13 @@ def test_a_profile_that_no_longer_holds_is_passed_over(version: Path) -> None:
     info = portfire.load(version, precision="fastest").info
     assert (info.engine, info.precision) == ("graph", "packaged")
     assert "bfloat16 needs the engine graph" in info.optimization
+    for change in ({"engine": "evil"}, {"threads": 100000}, {"threads": 2**32 + 1}, {"engine": "compiled"}):
+        profile["rows"][0] = {**profile["rows"][0], "precision": "packaged", **change}
+        Path(report.profile).write_text(json.dumps(profile))
+        info = portfire.load(version, trusted_keys=[KEY]).info
+        assert info.engine in ("graph", "torchscript")
+        assert info.threads <= 1024
+        assert portfire.inspect(version).engine in ("graph", "torchscript")
     Path(report.profile).write_text("rubbish")
     assert portfire.load(version).info.engine == "graph"
 
@@ -109,8 +120,14 @@ def test_nothing_is_kept_when_not_asked(version: Path, tmp_path: Path) -> None:
 def test_inputs_stand_for_the_batch(version: Path) -> None:
     inputs = {"batch": np.zeros((3, 3), np.float32)}
     report = portfire.tune(version, engine="graph", threads=[1], inputs=inputs, seconds=0.01)
-    assert {row.problem for row in report.rows} == {""}
-    assert len(report.rows) == 2
+    assert [(row.problem, row.batch) for row in report.rows] == [("", 3)] * 2
+
+
+def test_a_size_that_is_fixed_is_the_only_batch(version: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fixed" / "1" / "model.pt"
+    one = np.ones((2, 2), np.float32)
+    write(path, TwoTensors(), task="tensor", labels=(), golden=[{"a": one, "b": one}])
+    assert {row.batch for row in portfire.tune(path, keep=False, **QUICK).rows} == {2}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +136,8 @@ def test_inputs_stand_for_the_batch(version: Path) -> None:
         ({"batches": ()}, "no batch is named"),
         ({"batches": (0,)}, "batch is 0; at least 1"),
         ({"seconds": 0}, "seconds is 0; more than 0"),
-        ({"threads": (-1,)}, "threads is -1"),
+        ({"threads": (-1,)}, "threads is -1; 1 to 1024"),
+        ({"threads": (0,)}, "threads is 0; 1 to 1024"),
         ({"precision": "int3"}, 'unknown precision "int3"; one of packaged, bfloat16, fastest'),
         ({"max_error": -1}, "max_error is -1"),
         ({"optimization": "much"}, 'unknown optimization "much"; one of auto, none, freeze, full'),

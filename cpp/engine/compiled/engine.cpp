@@ -1,6 +1,7 @@
 #include <ATen/Functions.h>
 #include <torch/csrc/inductor/aoti_runner/model_container_runner_cpu.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <utility>
@@ -13,7 +14,9 @@
 #include "engine/compiled/compiled.h"
 #include "engine/compiled/platform.h"
 #include "engine/compiled/shared_object.h"
+#include "engine/compiled/soundness.h"
 #include "engine/graph/graph.h"
+#include "engine/graph/operators.h"
 #include "engine/libtorch/base_engine.h"
 #include "engine/libtorch/convert.h"
 #include "engine/libtorch/translate.h"
@@ -57,8 +60,9 @@ class Gate {
 
 class CompiledEngine final : public libtorch::BaseEngine {
  public:
-  CompiledEngine(std::unique_ptr<Engine> stages, Gate gate, std::span<const std::byte> code, const EngineOptions& options, const std::string& path)
-      : BaseEngine(path, options.device, options.threads), stages_(std::move(stages)), gate_(std::move(gate)), object_(code, path),
+  CompiledEngine(std::unique_ptr<Engine> stages, Gate gate, bool works_in_place, std::span<const std::byte> code, const EngineOptions& options, const std::string& path)
+      : BaseEngine(path, options.device, options.threads), stages_(std::move(stages)), gate_(std::move(gate)),
+        works_in_place_(works_in_place), object_(code, path),
         runner_(object_.path(), static_cast<std::size_t>(cpu_budget())) {}
 
   std::vector<NamedTensor> call(const std::string& method, std::span<const Tensor> inputs) const override {
@@ -85,15 +89,18 @@ class CompiledEngine final : public libtorch::BaseEngine {
   bool has_method(const std::string& method) const override { return stages_->has_method(method); }
 
  private:
-  /// As the code was compiled for: in one piece, and where a vector register may be loaded from.
-  static at::Tensor plain(const at::Tensor& tensor) {
+  /// As the code was compiled for: in one piece, and where a vector register may be loaded from. A copy where the
+  /// program works in place: what it was told of its inputs is the caller's.
+  at::Tensor plain(const at::Tensor& tensor) const {
     constexpr std::uintptr_t kAlignment = 64;
     const at::Tensor whole = tensor.cpu().contiguous();
-    return reinterpret_cast<std::uintptr_t>(whole.data_ptr()) % kAlignment == 0 ? whole : whole.clone();
+    const bool usable = reinterpret_cast<std::uintptr_t>(whole.data_ptr()) % kAlignment == 0;
+    return usable && !(works_in_place_ && whole.data_ptr() == tensor.data_ptr()) ? whole : whole.clone();
   }
 
   std::unique_ptr<Engine> stages_;
   Gate gate_;
+  bool works_in_place_;
   SharedObject object_;
   // As many copies of its state as there are processors: a call takes one or waits. It locks itself.
   mutable torch::inductor::AOTIModelContainerRunnerCpu runner_;
@@ -110,6 +117,15 @@ void require_ranges(const Archive& archive, const std::optional<Manifest>& manif
     throw Error(ErrorCode::kUnsupported, cat(archive.path(), ": the manifest gives no minimum and maximum for the integers of ", quoted(input.name),
                                              ", and compiled code does not check indices; use the engine graph, or give them when packaging"));
   }
+}
+
+bool works_in_place(const exported::Program& program) {
+  return std::any_of(program.graph.nodes.begin(), program.graph.nodes.end(), [](const exported::Node& node) {
+    const auto found = graph::find_schema(node.target);
+    if (!found) return false;
+    const auto& arguments = found->schema().arguments();
+    return std::any_of(arguments.begin(), arguments.end(), [](const c10::Argument& argument) { return argument.alias_info() != nullptr && argument.alias_info()->isWrite(); });
+  });
 }
 
 exported::CompiledProgram program_for(const Archive& archive, Device device) {
@@ -139,10 +155,13 @@ LoadedEngine load(const Archive& archive, const std::optional<Manifest>& manifes
   const exported::CompiledProgram code = program_for(archive, options.device);
   require_ranges(archive, manifest);
   exported::Program program = exported::read_program(archive, "forward");
+  const std::string unsound = why_unsound(program);
+  if (!unsound.empty()) throw Error(ErrorCode::kUnsupported, cat(archive.path(), ": ", unsound, "; use the engine graph"));
   if (!program.numbers.empty()) throw Error(ErrorCode::kUnsupported, cat(archive.path(), ": forward takes numbers, which compiled code does not; use the engine graph"));
   LoadedEngine loaded = graph::load(archive, options);
+  const bool in_place = works_in_place(program);
   loaded.engine = libtorch::translated(ErrorCode::kUnsupported, archive.path(), [&]() -> std::unique_ptr<Engine> {
-    return std::make_unique<CompiledEngine>(std::move(loaded.engine), Gate(std::move(program.signature), std::move(program.conditions)),
+    return std::make_unique<CompiledEngine>(std::move(loaded.engine), Gate(std::move(program.signature), std::move(program.conditions)), in_place,
                                             archive.read(code.record), options, archive.path());
   });
   return loaded;

@@ -41,9 +41,10 @@ struct PORTFIRE_EXPORT TuneReport {
 
 /// Measures every engine, optimization, precision and number of threads that `load` leaves open on this machine, drops
 /// those whose golden samples do not hold, and keeps what it found in `$XDG_CACHE_HOME/portfire/tune` (by custom
-/// `~/.cache/portfire/tune`) for this package, processor, device and these versions. bfloat16 is among them where
-/// `load.precision` is not kPackaged, within `load.max_error`. Throws as `Model::load` where nothing can be loaded,
-/// kInvalidArgument where inputs cannot be made up, kIo where the profile cannot be written.
+/// `~/.cache/portfire/tune`) for this package, processor, number of processors, device
+/// and these versions. bfloat16 is among them where
+/// `load.precision` is not kPackaged, within `load.max_error`. What cannot be loaded here is a row with the reason.
+/// Throws as `Model::load` on a damaged or untrusted package, kInvalidArgument where inputs cannot be made up, kIo where the profile cannot be written.
 PORTFIRE_EXPORT TuneReport tune(const std::string& path, const LoadOptions& load, const TuneOptions& options);
 
 }  // namespace portfire

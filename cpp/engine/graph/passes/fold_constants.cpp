@@ -16,7 +16,7 @@ namespace {
 using c10::IValue;
 using Known = std::unordered_map<int, at::Tensor>;  // by slot
 
-constexpr std::size_t kMostBytes = std::size_t{64} << 20;  // of one result: what is cheap to make may be dear to keep
+constexpr std::size_t kMostBytes = std::size_t{64} << 20;  // of one result, and of what is kept: cheap to make may be dear to keep
 
 bool is_constant(const Operand& operand) { return operand.slot == Operand::kNoSlot && operand.items.empty(); }
 
@@ -32,11 +32,25 @@ void fill_in(Operand& operand, const Known& known) {
   operand = {.constant = std::move(list)};
 }
 
+/// True where the export says that all that a step gives is small.
+bool is_small(const Block& block, const Step& step) {
+  for (const std::vector<int>& slots : step.outputs) {
+    std::size_t elements = slots.empty() || slots[0] == Operand::kNoSlot ? 0 : 1;
+    if (elements == 0) continue;
+    for (const std::string& size : block.shapes[static_cast<std::size_t>(slots[0])]) {
+      const bool fixed = !size.empty() && size.size() < 10 && size.find_first_not_of("0123456789") == std::string::npos;
+      if (!fixed || __builtin_mul_overflow(elements, std::stoul(size), &elements)) return false;
+    }
+    if (elements > kMostBytes / sizeof(double)) return false;
+  }
+  return true;
+}
+
 /// The tensors that a step gives whatever the input; nothing where they depend on it, on chance, or are too large.
-std::optional<std::vector<at::Tensor>> results_of(const Step& step) {
+std::optional<std::vector<at::Tensor>> results_of(const Block& block, const Step& step) {
   const bool plain = std::none_of(step.lists.begin(), step.lists.end(), [](bool list) { return list; });
   if (!step.op.handle || !plain || !std::all_of(step.operands.begin(), step.operands.end(), is_constant)) return std::nullopt;
-  if (step.op.handle->hasTag(at::Tag::nondeterministic_seeded)) return std::nullopt;
+  if (step.op.handle->hasTag(at::Tag::nondeterministic_seeded) || !is_small(block, step)) return std::nullopt;
   torch::jit::Stack stack;
   for (const Operand& operand : step.operands) stack.push_back(operand.constant);
   try {
@@ -46,34 +60,50 @@ std::optional<std::vector<at::Tensor>> results_of(const Step& step) {
   }
   std::vector<at::Tensor> results;
   for (const IValue& value : stack) {
-    if (!value.isTensor() || !value.toTensor().defined() || value.toTensor().nbytes() > kMostBytes) return std::nullopt;
-    results.push_back(value.toTensor());
+    if (!value.isTensor() || !value.toTensor().defined()) return std::nullopt;
+    const at::Tensor& result = value.toTensor();
+    const bool is_part = result.has_storage() && result.storage().nbytes() > 2 * result.nbytes() + 64;
+    results.push_back(is_part ? result.clone() : result);  // else all of it would be kept
   }
   return results.size() == step.outputs.size() ? std::optional(std::move(results)) : std::nullopt;
+}
+
+/// Nobody may write to what calls share. Only what is still used stays alive.
+void guard_constants(Block& block) {
+  const auto weights = std::make_shared<Storages>(*block.weights);
+  const auto guard = [&](const Operand& operand) {
+    const at::Tensor tensor = constant_tensor(operand);
+    if (tensor.defined() && tensor.has_storage()) weights->emplace(tensor.storage().unsafeGetStorageImpl(), tensor.storage());
+  };
+  for (const Step& step : block.steps) {
+    for (const Operand& operand : step.operands) guard(operand);
+  }
+  for (const Operand& output : block.outputs) guard(output);
+  block.weights = weights;
 }
 
 }  // namespace
 
 void fold_constants(Block& block) {
-  const auto weights = std::make_shared<Storages>(*block.weights);
   Known known;
+  std::size_t kept = 0;
   std::vector<bool> gone(block.steps.size(), false);
   for (std::size_t k = 0; k < block.steps.size(); ++k) {
     Step& step = block.steps[k];
     for (Operand& operand : step.operands) fill_in(operand, known);
-    const auto results = results_of(step);
+    const auto results = kept < kMostBytes ? results_of(block, step) : std::nullopt;
     if (!results) continue;
     for (std::size_t output = 0; output < results->size(); ++output) {
       const at::Tensor& result = (*results)[output];
       if (step.outputs[output].empty()) continue;
       known[step.outputs[output][0]] = result;
-      if (result.has_storage()) weights->emplace(result.storage().unsafeGetStorageImpl(), result.storage());
+      kept += result.nbytes();
     }
     gone[k] = true;
   }
   for (Operand& output : block.outputs) fill_in(output, known);
-  block.weights = weights;
   erase_steps(block, gone);
+  guard_constants(block);
 }
 
 }  // namespace portfire::graph
