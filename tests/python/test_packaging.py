@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import portfire
-from portfire import _torchscript, packaging
+from portfire import _torchscript, _verified, packaging
 from portfire.manifest import Manifest, MethodSpec, TensorSpec
 
 
@@ -243,7 +243,7 @@ def test_an_interrupt_leaves_nothing_behind(path: Path, monkeypatch: pytest.Monk
         assert scratch.stat().st_size > 1000
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(packaging, "_verify", interrupt)
+    monkeypatch.setattr(_verified, "_verify", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write(path)
     assert nothing_left(path)
