@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import portfire
-from portfire import _torchscript, _verified, packaging
+from portfire import _torchscript, _verified
 from portfire.manifest import Manifest, MethodSpec, TensorSpec
 
 
