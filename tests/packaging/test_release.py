@@ -48,7 +48,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, release: Path, sample: Sample
 
 def inside(root: Path, *command: str) -> str:
     """Runs a command in the root file system; the dynamic loader needs /proc to know where a program lies."""
-    script = 'mount --bind /proc "$0/proc" && exec chroot "$0" "$@"'
+    script = 'PATH="$PATH:/usr/sbin"; mount --bind /proc "$0/proc" && exec chroot "$0" "$@"'
     return run(["unshare", "--mount", "sh", "-c", script, root, *command])
 
 
