@@ -68,6 +68,7 @@ def test_what_torch_cannot_convert_leaves_nothing_behind(path: Path) -> None:
     assert sorted(path.parent.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_did(path: Path) -> None:
     write(path)
     command = [sys.executable, "-m", "portfire.migrate", str(path)]

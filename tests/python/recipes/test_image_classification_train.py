@@ -73,6 +73,7 @@ def test_a_run_writes_package_card_and_pictures(tmp_path: Path) -> None:
     assert record["latency"]["forward_us"] > 0
 
 
+@pytest.mark.slow
 def test_a_run_that_comes_to_the_same_leaves_the_card_and_another_writes_its_own(tmp_path: Path) -> None:
     card = run(quick(), tmp_path).card
     files = [card, *(card.parent / name for name in ("config.json", "confusion.png", "learning-curve.png"))]
@@ -96,6 +97,7 @@ def test_the_package_answers_as_the_run_measured(tmp_path: Path) -> None:
     assert right == result.metrics.correct
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stopped_in", "workers"), [(0, 0), (2, 0), (1, 2)])
 def test_a_run_that_was_stopped_resumes_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_in: int, workers: int
@@ -123,6 +125,7 @@ def test_a_run_that_was_stopped_resumes_bit_for_bit(
     assert same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_more_epochs_of_a_constant_rate_are_the_longer_run(tmp_path: Path) -> None:
     def config(epochs: int) -> Config:
         return override(quick(), ["train.schedule=constant", f"train.epochs={epochs}"])
@@ -134,6 +137,7 @@ def test_more_epochs_of_a_constant_rate_are_the_longer_run(tmp_path: Path) -> No
     assert same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
     run(quick(), tmp_path / "a")
     run(quick(seed=1), tmp_path / "b")
@@ -152,6 +156,7 @@ def test_resuming_to_fewer_epochs_is_refused(tmp_path: Path) -> None:
         run(override(quick(), ["train.epochs=1"]), tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_resuming_a_complete_run_packages_it_again(tmp_path: Path) -> None:
     first = run(quick(), tmp_path)
     first.package.unlink()
