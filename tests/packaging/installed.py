@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 ROOT = Path(__file__).parents[2]
+AS_DEV = "PORTFIRE_DEVELOPER=ON"  # the flags of build/dev, whose objects the compiler cache has
 
 
 class Brightness(nn.Module):

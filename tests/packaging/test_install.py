@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from installed import ROOT, Sample, run
+from installed import AS_DEV, ROOT, Sample, run
 
 pytestmark = pytest.mark.packaging
 
@@ -48,7 +48,8 @@ def test_pkg_config_serves_a_consumer(prefix: Path, sample: Sample, tmp_path: Pa
 
 
 def test_add_subdirectory_links_a_static_library(sample: Sample, tmp_path: Path) -> None:
-    built = build_consumer(tmp_path / "consumer", f"-DPORTFIRE_SOURCE_DIR={ROOT}", "-DBUILD_SHARED_LIBS=OFF")
+    options = [f"-DPORTFIRE_SOURCE_DIR={ROOT}", "-DBUILD_SHARED_LIBS=OFF", f"-D{AS_DEV}"]
+    built = build_consumer(tmp_path / "consumer", *options)
     assert not list(built.rglob("libportfire.so*"))
     assert run([built / "consumer", sample.model, sample.picture]).strip() == sample.answer
 
@@ -56,7 +57,7 @@ def test_add_subdirectory_links_a_static_library(sample: Sample, tmp_path: Path)
 def test_an_installed_static_library_finds_what_it_stands_on(sample: Sample, tmp_path: Path) -> None:
     build, prefix = tmp_path / "build", tmp_path / "prefix"
     options = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DPORTFIRE_BUILD_APP=OFF"]
-    run(["cmake", "-S", ROOT, "-B", build, "-G", "Ninja", *options])
+    run(["cmake", "-S", ROOT, "-B", build, "-G", "Ninja", f"-D{AS_DEV}", *options])
     run(["cmake", "--build", build])
     run(["cmake", "--install", build, "--prefix", prefix])
     built = build_consumer(tmp_path / "consumer", f"-DCMAKE_PREFIX_PATH={prefix}")

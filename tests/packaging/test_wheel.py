@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from installed import ROOT, Sample, run
+from installed import AS_DEV, ROOT, Sample, run
 
 pytestmark = pytest.mark.packaging
 
@@ -15,20 +15,8 @@ pytestmark = pytest.mark.packaging
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh virtual environment with torch, numpy and the wheel, and nothing of this tree."""
     folder = tmp_path_factory.mktemp("environment")
-    run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--no-build-isolation",
-            "-w",
-            folder,
-            ROOT,
-        ]
-    )
+    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    run([*wheel, "-w", folder, f"--config-settings=cmake.define.{AS_DEV}", ROOT])
     run([sys.executable, "-m", "venv", folder / "venv"])
     torch = next(
         line

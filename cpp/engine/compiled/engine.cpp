@@ -1,4 +1,3 @@
-#include <ATen/Functions.h>
 #include <torch/csrc/inductor/aoti_runner/model_container_runner_cpu.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "engine/graph/control_flow.h"
 
-#include <ATen/Functions.h>
+#include <ATen/ops/stack.h>
 
 #include <span>
 #include <utility>

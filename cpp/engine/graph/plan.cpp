@@ -1,6 +1,5 @@
 #include "engine/graph/plan.h"
 
-#include <ATen/Functions.h>
 #include <ATen/ScalarOps.h>
 #include <ATen/core/function_schema.h>
 

@@ -1,7 +1,7 @@
 #include "engine/libtorch/base_engine.h"
 
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/stack.h>
 #include <torch/csrc/api/include/torch/cuda.h>
 
 #include <vector>

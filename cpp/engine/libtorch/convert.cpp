@@ -1,6 +1,5 @@
 #include "engine/libtorch/convert.h"
 
-#include <ATen/Functions.h>
 #include <ATen/core/function_schema.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/scalar_tensor.h>

@@ -1,7 +1,8 @@
 #include "engine/libtorch/image_tensor.h"
 
-#include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 

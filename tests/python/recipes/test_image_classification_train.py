@@ -144,6 +144,7 @@ def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
     assert not same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
+@pytest.mark.slow
 def test_resuming_another_configuration_is_refused(tmp_path: Path) -> None:
     run(override(quick(), ["train.epochs=1"]), tmp_path)
     with pytest.raises(portfire.InvalidArgumentError, match=r"another model\.width"):
@@ -165,6 +166,7 @@ def test_resuming_a_complete_run_packages_it_again(tmp_path: Path) -> None:
     assert (again.metrics, again.curve) == (first.metrics, first.curve)
 
 
+@pytest.mark.slow
 def test_patience_stops_early_and_keeps_the_best(tmp_path: Path) -> None:
     config = override(quick(), ["train.epochs=50", "train.patience=2", "train.learning_rate=0.05"])
     result = run(config, tmp_path)
@@ -179,11 +181,13 @@ def test_patience_stops_early_and_keeps_the_best(tmp_path: Path) -> None:
     assert np.allclose(np.asarray(model.forward(x)), reference(torch.from_numpy(x)).detach(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains(tmp_path: Path) -> None:
     result = run(override(quick(), ["train.precision=bf16-mixed", "train.epochs=2"]), tmp_path)
     assert result.metrics.accuracy > 0.3
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_the_curves(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -202,6 +206,7 @@ def test_a_run_that_diverges_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_is_learnt(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for k, label in enumerate(("dark", "light")):

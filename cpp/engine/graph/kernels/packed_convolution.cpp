@@ -1,7 +1,7 @@
 #include "engine/graph/kernels/packed_convolution.h"
 
-#include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/convolution.h>
 
 #include <utility>
 

@@ -1,7 +1,7 @@
 #include "engine/graph/kernels/packed_linear.h"
 
-#include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/linear.h>
 
 #include <utility>
 #include <vector>

@@ -1,4 +1,3 @@
-#include <ATen/Functions.h>
 
 #include <memory>
 #include <string_view>

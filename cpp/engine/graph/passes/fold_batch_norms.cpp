@@ -1,4 +1,3 @@
-#include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
 #include <vector>
