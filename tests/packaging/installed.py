@@ -45,6 +45,7 @@ def run(command: Sequence[object], **more: object) -> str:
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     if shutil.which("ccache"):
         environment["CMAKE_CXX_COMPILER_LAUNCHER"] = "ccache"
+        environment.setdefault("CXX", "c++")  # the name that build/dev calls it by; pip's build would say g++
     done = subprocess.run(  # type: ignore[call-overload]
         [str(part) for part in command], capture_output=True, text=True, env=environment, check=False, **more
     )
