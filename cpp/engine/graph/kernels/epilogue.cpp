@@ -14,7 +14,7 @@
 namespace portfire::graph {
 
 at::Tensor apply(const Epilogue& epilogue, at::Tensor y, const at::Tensor& other) {
-  if (epilogue.adds) y = at::add(y, other);
+  if (other.defined()) y = at::add(y, other);
   const std::string& activation = epilogue.activation;
   const auto scalar = [&](std::size_t k) { return *epilogue.scalars.get(k); };
   if (activation == "none") return y;
@@ -28,6 +28,13 @@ at::Tensor apply(const Epilogue& epilogue, at::Tensor y, const at::Tensor& other
   if (activation == "leaky_relu") return at::leaky_relu_(y, scalar(0));
   TORCH_INTERNAL_ASSERT(activation == "gelu");
   return at::gelu(y, *epilogue.algorithm);
+}
+
+std::optional<direct::Bounds> bounds_of(const Epilogue& epilogue) {
+  if (epilogue.activation == "none") return direct::kUnbounded;
+  if (epilogue.activation == "relu") return direct::Bounds{.low = 0, .high = direct::kUnbounded.high};
+  if (epilogue.activation != "hardtanh") return std::nullopt;
+  return direct::Bounds{.low = epilogue.scalars.get(0)->toFloat(), .high = epilogue.scalars.get(1)->toFloat()};
 }
 
 }  // namespace portfire::graph

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/graph/kernels/direct/layer.h"
+
 namespace portfire::graph {
 
 /// What oneDNN applies to a layer's result while it is in registers, in the words of LibTorch's `mkldnn::` operators.
@@ -22,7 +24,10 @@ struct Epilogue {
   }
 };
 
-/// The same by LibTorch's own operators; `y` is the layer's result and is written to.
+/// The same by LibTorch's own operators; `y` is the layer's result and is written to, `other` is what it adds, or undefined.
 at::Tensor apply(const Epilogue& epilogue, at::Tensor y, const at::Tensor& other);
+
+/// Where all that the activation does is to hold the result within bounds, those bounds.
+std::optional<direct::Bounds> bounds_of(const Epilogue& epilogue);
 
 }  // namespace portfire::graph

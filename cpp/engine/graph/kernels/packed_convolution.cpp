@@ -3,8 +3,10 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/convolution.h>
 
+#include <optional>
 #include <utility>
 
+#include "engine/graph/kernels/direct/layer.h"
 #include "engine/graph/kernels/packed.h"
 
 namespace portfire::graph {
@@ -14,7 +16,9 @@ using Scalars = torch::List<std::optional<at::Scalar>>;
 using Text = std::optional<std::string_view>;
 using OptionalTensor = std::optional<at::Tensor>;
 
-constexpr std::int64_t kLeastProducts = 1 << 17;  // multiplications; tools/bench/engines.py, cnn and lenet
+/// Multiplications below which a call to oneDNN is not worth its some 10 us: to LibTorch's operator, and to our own kernel.
+constexpr std::int64_t kLeastProducts = 1 << 17;
+constexpr std::int64_t kLeastBeyondOurs = 1 << 24;
 
 auto operator_named(const char* name, const char* overload = "") {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload);
@@ -26,13 +30,18 @@ class PackedConvolution final : public Kernel {
       : convolution_(std::move(convolution)), epilogue_(std::move(epilogue)),
         weights_([this](at::IntArrayRef sizes) { return pack(sizes); }) {
     if (convolution_.bias.defined()) bias_ = convolution_.bias;
+    const Convolution& c = convolution_;
+    const bool is_plain = c.weight.scalar_type() == at::kFloat && c.weight.dim() == 4 && c.groups == 1 && !c.transposed;
+    if (is_plain) direct_.emplace(c.weight, c.bias);
   }
 
   void run(torch::jit::Stack& stack) const override {
     const at::Tensor& x = stack[0].toTensor();
     check(x);
     const at::Tensor other = epilogue_.adds ? stack[1].toTensor() : at::Tensor();
-    at::Tensor y = is_small(x) ? apply(epilogue_, small(x), other) : large(x, other);
+    TORCH_CHECK(!other.defined() || (other.sizes() == at::IntArrayRef(output_sizes(x)) && other.scalar_type() == x.scalar_type()),
+                "what is added to a convolution of ", x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
+    at::Tensor y = is_small(x) ? small(x, other) : large(x, other);
     stack.clear();
     stack.emplace_back(std::move(y));
   }
@@ -61,20 +70,23 @@ class PackedConvolution final : public Kernel {
     return sizes;
   }
 
-  /// A call to oneDNN costs some 10 us before it computes anything.
-  bool is_small(const at::Tensor& x) const { return x.numel() / x.size(1) * convolution_.weight.numel() < kLeastProducts; }
+  bool is_small(const at::Tensor& x) const {
+    return x.numel() / x.size(1) * convolution_.weight.numel() < (direct_ ? kLeastBeyondOurs : kLeastProducts);
+  }
 
-  at::Tensor small(const at::Tensor& x) const {
+  at::Tensor small(const at::Tensor& x, const at::Tensor& other) const {
     const Convolution& c = convolution_;
-    return at::convolution(x, c.weight, bias_, c.stride, c.padding, c.dilation, c.transposed, c.output_padding, c.groups);
+    if (!direct_) {
+      return apply(epilogue_, at::convolution(x, c.weight, bias_, c.stride, c.padding, c.dilation, c.transposed, c.output_padding, c.groups), other);
+    }
+    const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
+    at::Tensor y = direct_->convolution(x, other, output_sizes(x), c.stride, c.padding, c.dilation, bounds.value_or(direct::kUnbounded));
+    return bounds ? y : apply(epilogue_, std::move(y), {});
   }
 
   at::Tensor large(const at::Tensor& x, const at::Tensor& other) const {
     const at::Tensor weight = weights_.for_input(x.sizes());
-    if (!epilogue_.adds) return plain(x, weight);
-    TORCH_CHECK(other.sizes() == at::IntArrayRef(output_sizes(x)) && other.scalar_type() == x.scalar_type(), "what is added to a convolution of ",
-                x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
-    return with_add(x, other, weight);
+    return epilogue_.adds ? with_add(x, other, weight) : plain(x, weight);
   }
 
   at::Tensor pack(at::IntArrayRef sizes) const {
@@ -123,6 +135,7 @@ class PackedConvolution final : public Kernel {
   Epilogue epilogue_;
   OptionalTensor bias_;
   PackedWeights weights_;
+  std::optional<direct::Layer> direct_;
 };
 
 }  // namespace

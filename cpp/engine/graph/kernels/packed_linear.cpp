@@ -3,9 +3,11 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/linear.h>
 
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "engine/graph/kernels/direct/layer.h"
 #include "engine/graph/kernels/packed.h"
 
 namespace portfire::graph {
@@ -15,7 +17,7 @@ using Scalars = torch::List<std::optional<at::Scalar>>;
 using Text = std::optional<std::string_view>;
 using OptionalTensor = std::optional<at::Tensor>;
 
-constexpr std::int64_t kLeastProducts = 1 << 19;  // multiplications; below, a call to oneDNN costs more than it saves
+constexpr std::int64_t kLeastProducts = 1 << 21;  // multiplications; below, a call to oneDNN is not worth its some 10 us
 
 class PackedLinear final : public Kernel {
  public:
@@ -23,6 +25,7 @@ class PackedLinear final : public Kernel {
       : weight_(std::move(weight)), epilogue_(std::move(epilogue)),
         packed_([this](at::IntArrayRef rows) { return pack(rows[0]); }) {
     if (bias.defined()) bias_ = bias;
+    if (weight_.scalar_type() == at::kFloat) direct_.emplace(weight_, bias);
   }
 
   void run(torch::jit::Stack& stack) const override {
@@ -31,12 +34,28 @@ class PackedLinear final : public Kernel {
                 weight_.sizes(), ")");
     const std::int64_t rows = x.numel() / weight_.size(1);
     const at::Tensor other = epilogue_.adds ? stack[1].toTensor() : at::Tensor();
-    at::Tensor y = rows * weight_.numel() < kLeastProducts ? apply(epilogue_, at::linear(x, weight_, bias_), other) : large(x, other, rows);
+    check(x, other);
+    at::Tensor y = rows * weight_.numel() < kLeastProducts ? small(x, other) : large(x, other, rows);
     stack.clear();
     stack.emplace_back(std::move(y));
   }
 
  private:
+  at::Tensor small(const at::Tensor& x, const at::Tensor& other) const {
+    if (!direct_) return apply(epilogue_, at::linear(x, weight_, bias_), other);
+    const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
+    at::Tensor y = direct_->linear(x, other, bounds.value_or(direct::kUnbounded));
+    return bounds ? y : apply(epilogue_, std::move(y), {});
+  }
+
+  void check(const at::Tensor& x, const at::Tensor& other) const {
+    if (!other.defined()) return;
+    std::vector<std::int64_t> sizes = x.sizes().vec();
+    sizes.back() = weight_.size(0);
+    TORCH_CHECK(other.sizes() == at::IntArrayRef(sizes) && other.scalar_type() == x.scalar_type(), "what is added to a linear layer of ",
+                x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
+  }
+
   at::Tensor pack(std::int64_t rows) const {
     static const auto reorder = c10::Dispatcher::singleton()
                                     .findSchemaOrThrow("mkldnn::_reorder_linear_weight", "")
@@ -46,12 +65,7 @@ class PackedLinear final : public Kernel {
 
   at::Tensor large(const at::Tensor& x, const at::Tensor& other, std::int64_t rows) const {
     const at::Tensor weight = packed_.for_input(rows);
-    if (!epilogue_.adds) return plain(x, weight);
-    std::vector<std::int64_t> sizes = x.sizes().vec();
-    sizes.back() = weight_.size(0);
-    TORCH_CHECK(other.sizes() == at::IntArrayRef(sizes) && other.scalar_type() == x.scalar_type(), "what is added to a linear layer of ",
-                x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
-    return with_add(x, other, weight);
+    return epilogue_.adds ? with_add(x, other, weight) : plain(x, weight);
   }
 
   at::Tensor plain(const at::Tensor& x, const at::Tensor& weight) const {
@@ -74,6 +88,7 @@ class PackedLinear final : public Kernel {
   Epilogue epilogue_;
   OptionalTensor bias_;
   PackedWeights packed_;
+  std::optional<direct::Layer> direct_;
 };
 
 }  // namespace

@@ -13,14 +13,6 @@
 namespace portfire::graph {
 namespace {
 
-/// Known integers, one stretched over all axes; empty where they are not known.
-std::vector<std::int64_t> known_ints(const Operand& operand, std::size_t axes) {
-  if (operand.slot != Operand::kNoSlot || !operand.items.empty() || !operand.constant.isIntList()) return {};
-  std::vector<std::int64_t> values = operand.constant.toIntVector();
-  if (values.size() == 1) values.resize(axes, values[0]);
-  return values.size() == axes ? values : std::vector<std::int64_t>{};
-}
-
 /// The padding of `aten::conv2d.padding`; "same" needs as much on both sides, for a stride of one.
 std::vector<std::int64_t> named_padding(const std::string& name, const Convolution& convolution, std::size_t axes) {
   if (name == "valid") return std::vector<std::int64_t>(axes, 0);

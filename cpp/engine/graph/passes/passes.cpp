@@ -16,6 +16,8 @@ void optimize(Plan& plan, const EngineOptions& options) {
   if (options.optimization == Optimization::kFull && on_cpu && at::globalContext().hasMKLDNN()) {
     pack_convolutions(plan.block);
     pack_linears(plan.block);
+    pack_batch_norms(plan.block);
+    pool_directly(plan.block);
   }
   free_slots_early(plan.block);
 }

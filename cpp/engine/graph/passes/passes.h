@@ -23,6 +23,12 @@ void pack_convolutions(Block& block);
 /// The same for linear layers.
 void pack_linears(Block& block);
 
+/// Batch norms that could not go into a layer become one pass over the data, with the activation that follows.
+void pack_batch_norms(Block& block);
+
+/// Max pooling over two axes goes to a kernel of our own where the input is float32 and channels-last.
+void pool_directly(Block& block);
+
 /// Weights become bfloat16, what goes into layers is converted where it is not, and floating outputs are float32 again.
 /// Where the program insists on float32 between, a call fails, and the golden samples with it.
 void compute_in_bfloat16(Block& block);

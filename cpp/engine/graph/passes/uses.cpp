@@ -42,6 +42,13 @@ bool is_none(const Operand& operand) {
   return operand.slot == Operand::kNoSlot && operand.items.empty() && operand.constant.isNone();
 }
 
+std::vector<std::int64_t> known_ints(const Operand& operand, std::size_t axes) {
+  if (operand.slot != Operand::kNoSlot || !operand.items.empty() || !operand.constant.isIntList()) return {};
+  std::vector<std::int64_t> values = operand.constant.toIntVector();
+  if (values.size() == 1) values.resize(axes, values[0]);
+  return values.size() == axes ? values : std::vector<std::int64_t>{};
+}
+
 std::size_t rank_of(const Block& block, const Operand& operand) {
   return operand.slot == Operand::kNoSlot ? 0 : block.shapes[static_cast<std::size_t>(operand.slot)].size();
 }

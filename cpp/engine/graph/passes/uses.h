@@ -36,6 +36,9 @@ at::Tensor constant_tensor(const Operand& operand);
 /// True where the operand is known and is `value`, or nothing.
 bool is_none(const Operand& operand);
 
+/// Known integers, one stretched over all axes; empty where they are not known.
+std::vector<std::int64_t> known_ints(const Operand& operand, std::size_t axes);
+
 /// How many axes the export says that a slot's tensor has; 0 where it does not say.
 std::size_t rank_of(const Block& block, const Operand& operand);
 

@@ -1,0 +1,186 @@
+// Included by avx512.cpp, avx2.cpp and base.cpp, each compiled for other vectors: nothing here may be inline and shared,
+// and no other header may be included, or code for one processor would end up in programs for another.
+#include "engine/graph/kernels/direct/direct.h"
+
+namespace portfire::graph::direct {
+namespace {
+
+constexpr int kWidth = PORTFIRE_VECTOR_BYTES / 4;
+typedef float Vector __attribute__((vector_size(PORTFIRE_VECTOR_BYTES)));
+typedef float Loose __attribute__((vector_size(PORTFIRE_VECTOR_BYTES), aligned(4), may_alias));
+
+Vector load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
+void store(float* to, Vector v) { *reinterpret_cast<Loose*>(to) = v; }
+Vector all(float value) { return value - Vector{}; }  // minus nothing, not plus: -0 stays what it is, and so one load
+
+std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+std::int64_t most(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
+
+/// A NaN stays one.
+Vector within(Vector v, Vector low, Vector high) {
+  v = v < low ? low : v;
+  return v > high ? high : v;
+}
+
+/// Where rows begin, one after the other: a division for each would cost more than a small row.
+class Cursor {
+ public:
+  Cursor(const Product& p, std::int64_t row) : p_(p), row_(row), column_(row % p.across), line_(row / p.across % p.down) {
+    image_ = p.x + row / p.across / p.down * p.image_step;
+    line_begin_ = image_ + line_ * p.row_step;
+  }
+  std::int64_t row() const { return row_; }
+  const float* next() {
+    const float* here = line_begin_ + column_ * p_.column_step;
+    ++row_;
+    if (++column_ < p_.across) return here;
+    column_ = 0;
+    line_begin_ += p_.row_step;
+    if (++line_ < p_.down) return here;
+    line_ = 0;
+    image_ += p_.image_step;
+    line_begin_ = image_;
+    return here;
+  }
+
+ private:
+  const Product& p_;
+  std::int64_t row_, column_, line_;
+  const float* image_;
+  const float* line_begin_;
+};
+
+/// R rows times P panels, sums in registers.
+template <int R, int P>
+__attribute__((noinline)) void tile(const Product& p, Cursor& cursor, std::int64_t first_panel) {
+  const std::int64_t first_row = cursor.row();
+  const float* rows[R];
+  for (int r = 0; r < R; ++r) rows[r] = cursor.next();
+  const std::int64_t depth = p.segments * p.length;
+  const float* weight = p.weight + first_panel * depth * kWidth;
+  Vector sums[R][P];
+  for (int j = 0; j < P; ++j) {
+    const Vector bias = load(p.bias + (first_panel + j) * kWidth);
+    for (int r = 0; r < R; ++r) sums[r][j] = bias;
+  }
+  for (std::int64_t s = 0; s < p.segments; ++s) {
+    const std::int64_t offset = p.offsets[s];
+    for (std::int64_t k = 0; k < p.length; ++k, weight += kWidth) {
+      Vector w[P];
+      for (int j = 0; j < P; ++j) w[j] = load(weight + j * depth * kWidth);
+      for (int r = 0; r < R; ++r) {
+        const Vector x = all(rows[r][offset + k]);
+        for (int j = 0; j < P; ++j) sums[r][j] += x * w[j];
+      }
+    }
+  }
+  const Vector low = all(p.low);
+  const Vector high = all(p.high);
+  for (int r = 0; r < R; ++r) {
+    for (int j = 0; j < P; ++j) {
+      const std::int64_t at = (first_row + r) * p.outputs + (first_panel + j) * kWidth;
+      const std::int64_t left = p.outputs - (first_panel + j) * kWidth;
+      float* to = p.y + at;
+      if (left >= kWidth) {
+        const Vector other = p.other ? load(p.other + at) : Vector{};
+        store(to, within(sums[r][j] + other, low, high));
+      } else {
+        Vector v = sums[r][j];
+        for (std::int64_t k = 0; p.other && k < left; ++k) v[k] += p.other[at + k];
+        v = within(v, low, high);
+        for (std::int64_t k = 0; k < left; ++k) to[k] = v[k];
+      }
+    }
+  }
+}
+
+/// All rows times P panels: as many rows at a time as the registers hold, then the rest.
+template <int P, int R>
+void panels(const Product& p, Cursor cursor, std::int64_t last_row, std::int64_t panel) {
+  while (cursor.row() + R <= last_row) tile<R, P>(p, cursor, panel);
+  if constexpr (R > 1) {
+    if (cursor.row() < last_row) panels<P, R - 1>(p, cursor, last_row, panel);
+  }
+}
+
+/// One row times the panels that are left, at most P.
+template <int P>
+void last_panels(const Product& p, Cursor cursor, std::int64_t last_row, std::int64_t panel, std::int64_t count) {
+  if (count - panel == P) {
+    panels<P, 1>(p, cursor, last_row, panel);
+  } else if constexpr (P > 1) {
+    last_panels<P - 1>(p, cursor, last_row, panel, count);
+  }
+}
+
+void multiply(const Product& p, std::int64_t first_row, std::int64_t last_row) {
+  const std::int64_t count = (p.outputs + kWidth - 1) / kWidth;
+  const Cursor cursor(p, first_row);
+  std::int64_t panel = 0;
+  if (last_row - first_row == 1) {  // more panels, so that there are sums enough to wait for one another
+    for (; panel + 8 <= count; panel += 8) panels<8, 1>(p, cursor, last_row, panel);
+    if (panel < count) last_panels<7>(p, cursor, last_row, panel, count);
+    return;
+  }
+  for (; panel + 2 <= count; panel += 2) panels<2, 6>(p, cursor, last_row, panel);
+  if (panel < count) panels<1, 8>(p, cursor, last_row, panel);
+}
+
+void affine(const Affine& p, std::int64_t first, std::int64_t last) {
+  const Vector low = all(p.low);
+  const Vector high = all(p.high);
+  const auto piece = [&](const float* x, float* y, std::int64_t c) { store(y + c, within(load(x + c) * load(p.scale + c) + load(p.shift + c), low, high)); };
+  for (std::int64_t pixel = first; pixel < last; ++pixel) {
+    const float* x = p.x + pixel * p.channels;
+    float* y = p.y + pixel * p.channels;
+    std::int64_t c = 0;
+    for (; c + kWidth <= p.channels; c += kWidth) piece(x, y, c);
+    if (c < p.channels && p.channels >= kWidth) {
+      piece(x, y, p.channels - kWidth);  // some twice
+    } else {
+      for (; c < p.channels; ++c) {
+        const float v = x[c] * p.scale[c] + p.shift[c];
+        y[c] = v < p.low ? p.low : v > p.high ? p.high : v;
+      }
+    }
+  }
+}
+
+Vector larger(Vector a, Vector b) {
+  a = b > a ? b : a;
+  return b != b ? b : a;
+}
+
+float larger(float a, float b) { return b > a || b != b ? b : a; }
+
+void to_larger(float* a, const float* b, const float* c, std::int64_t count) {
+  std::int64_t k = 0;
+  for (; k + kWidth <= count; k += kWidth) store(a + k, larger(load(b + k), load(c + k)));
+  for (; k < count; ++k) a[k] = larger(b[k], c[k]);
+}
+
+void max_pool(const MaxPool& p, std::int64_t first, std::int64_t last, float* line) {
+  const std::int64_t across = p.width * p.channels;
+  for (std::int64_t out = first; out < last; ++out) {
+    const std::int64_t above = out % p.out_height * p.stride_height - p.pad_height;
+    const std::int64_t top = most(above, 0);
+    const std::int64_t bottom = least(above + p.kernel_height, p.height);
+    const float* rows = p.x + out / p.out_height * p.height * across;
+    const float* tallest = rows + top * across;
+    for (std::int64_t h = top + 1; h < bottom; ++h) {
+      to_larger(line, tallest, rows + h * across, across);
+      tallest = line;
+    }
+    float* y = p.y + out * p.out_width * p.channels;
+    for (std::int64_t w = 0; w < p.out_width; ++w, y += p.channels) {
+      const std::int64_t before = w * p.stride_width - p.pad_width;
+      const std::int64_t left = most(before, 0);
+      const std::int64_t right = least(before + p.kernel_width, p.width);
+      const float* from = tallest + left * p.channels;
+      to_larger(y, from, right - left > 1 ? from + p.channels : from, p.channels);
+      for (std::int64_t k = 2; k < right - left; ++k) to_larger(y, y, from + k * p.channels, p.channels);
+    }
+  }
+}
+
+}  // namespace

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+
+namespace portfire::graph::direct {
+
+/// Rows of float32 times a packed weight, y = min(max(x W + b, low), high). Row r begins at
+/// x + (r % across) column_step + (r / across % down) row_step + r / (across down) image_step; its values lie in
+/// `segments` pieces of `length` floats, piece s at `offsets[s]` from where the row begins.
+struct Product {
+  const float* x = nullptr;
+  std::int64_t across = 1, column_step = 0;
+  std::int64_t down = 1, row_step = 0, image_step = 0;
+  const std::int64_t* offsets = nullptr;
+  std::int64_t segments = 1, length = 0;
+  const float* weight = nullptr;  ///< [panels, segments * length, width]
+  const float* bias = nullptr;    ///< [panels * width]
+  const float* other = nullptr;  ///< added first where there is one: [rows, outputs], without gaps, as y
+  float low = 0, high = 0;
+  float* y = nullptr;
+  std::int64_t outputs = 0;
+};
+
+/// y = min(max(scale x + shift, low), high), channels last: x and y [pixels, channels].
+struct Affine {
+  const float* x = nullptr;
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+  float low = 0, high = 0;
+  float* y = nullptr;
+  std::int64_t channels = 0;
+};
+
+/// The largest of each window, channels-last: x [images, height, width, channels] -> y [images, out_height, out_width,
+/// channels]. Every window has a pixel of the image. A NaN is the largest.
+struct MaxPool {
+  const float* x = nullptr;
+  std::int64_t height = 0, width = 0, channels = 0;
+  std::int64_t kernel_height = 0, kernel_width = 0, stride_height = 0, stride_width = 0, pad_height = 0, pad_width = 0;
+  float* y = nullptr;
+  std::int64_t out_height = 0, out_width = 0;
+};
+
+/// Kernels of our own, for layers that are over before oneDNN has begun; the same code, compiled for the vectors that
+/// a processor may have.
+struct Kernels {
+  std::int64_t width;  ///< floats in a vector, and so outputs in a panel of a packed weight
+  void (*multiply)(const Product& product, std::int64_t first_row, std::int64_t last_row);
+  void (*affine)(const Affine& affine, std::int64_t first_pixel, std::int64_t last_pixel);
+  /// Lines of y from `first` to `last`, counted through all images; `line` holds width * channels floats.
+  void (*max_pool)(const MaxPool& pool, std::int64_t first, std::int64_t last, float* line);
+};
+
+/// Those for this processor.
+const Kernels& kernels();
+
+#if defined(__x86_64__)
+extern const Kernels kAvx2;
+extern const Kernels kAvx512;
+#endif
+extern const Kernels kBase;
+
+}  // namespace portfire::graph::direct

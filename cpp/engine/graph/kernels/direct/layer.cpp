@@ -1,0 +1,153 @@
+#include "engine/graph/kernels/direct/layer.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "engine/graph/kernels/direct/direct.h"
+
+namespace portfire::graph::direct {
+namespace {
+
+constexpr std::int64_t kProductsOfAThread = 1 << 18;  // some 10 us: less is not worth a second thread
+
+/// [O, K] -> [panels, K, width], zeros behind the last output.
+at::Tensor packed(const at::Tensor& weight, std::int64_t width) {
+  const std::int64_t panels = (weight.size(0) + width - 1) / width;
+  const at::Tensor whole = at::constant_pad_nd(weight, {0, 0, 0, panels * width - weight.size(0)}, 0);
+  return whole.view({panels, width, weight.size(1)}).transpose(1, 2).contiguous();
+}
+
+void multiply(const Product& product, std::int64_t rows) {
+  const std::int64_t products = product.outputs * product.segments * product.length;
+  at::parallel_for(0, rows, std::max<std::int64_t>(1, kProductsOfAThread / products),
+                   [&](std::int64_t first, std::int64_t last) { kernels().multiply(product, first, last); });
+}
+
+/// [N, C, H, W] -> [N, H + 2 top, W + 2 left, C] in one piece.
+at::Tensor padded(const at::Tensor& x, std::int64_t top, std::int64_t left) {
+  const at::Tensor last = x.permute({0, 2, 3, 1});
+  if (top == 0 && left == 0) return last.contiguous();
+  const std::int64_t images = last.size(0), height = last.size(1), width = last.size(2), channels = last.size(3);
+  const at::Tensor out = at::empty({images, height + 2 * top, width + 2 * left, channels}, x.options());
+  float* to = out.mutable_data_ptr<float>();
+  const float* from = x.const_data_ptr<float>();
+  const auto zeros = [&](std::int64_t count) {
+    std::memset(to, 0, static_cast<std::size_t>(count) * sizeof(float));
+    to += count;
+  };
+  const bool rows_whole = (channels == 1 || last.stride(3) == 1) && (width == 1 || last.stride(2) == channels);
+  for (std::int64_t n = 0; n < images; ++n) {
+    zeros(top * out.stride(1));
+    for (std::int64_t h = 0; h < height; ++h) {
+      const float* row = from + n * last.stride(0) + h * last.stride(1);
+      zeros(left * channels);
+      if (rows_whole) {
+        std::memcpy(to, row, static_cast<std::size_t>(width * channels) * sizeof(float));
+      } else {
+        for (std::int64_t w = 0; w < width; ++w) {
+          for (std::int64_t c = 0; c < channels; ++c) to[w * channels + c] = row[w * last.stride(2) + c * last.stride(3)];
+        }
+      }
+      to += width * channels;
+      zeros(left * channels);
+    }
+    zeros(top * out.stride(1));
+  }
+  return out;
+}
+
+}  // namespace
+
+Layer::Layer(at::Tensor weight, at::Tensor bias)
+    : weight_(std::move(weight)), bias_(std::move(bias)), outputs_(weight_.size(0)), inputs_(weight_.size(1)),
+      high_(weight_.dim() == 4 ? weight_.size(2) : 1), wide_(weight_.dim() == 4 ? weight_.size(3) : 1) {}
+
+void Layer::pack() const {
+  std::call_once(packed_once_, [this] {
+    const std::int64_t width = kernels().width;
+    // A row of the input has its channels last, so the weight has.
+    const at::Tensor rows = weight_.dim() == 4 ? weight_.permute({0, 2, 3, 1}).reshape({outputs_, -1}) : weight_;
+    packed_weight_ = packed(rows, width);
+    packed_bias_ = at::zeros({packed_weight_.size(0) * width}, weight_.options());
+    if (bias_.defined()) packed_bias_.narrow(0, 0, outputs_).copy_(bias_);
+  });
+}
+
+at::Tensor Layer::linear(const at::Tensor& x, const at::Tensor& other, Bounds bounds) const {
+  pack();
+  const at::Tensor whole = x.contiguous();
+  std::vector<std::int64_t> sizes = x.sizes().vec();
+  sizes.back() = outputs_;
+  at::Tensor y = at::empty(sizes, x.options());
+  const at::Tensor added = other.defined() ? other.contiguous() : other;
+  const std::int64_t offset = 0;
+  const std::int64_t rows = whole.numel() / inputs_;
+  multiply({.x = whole.const_data_ptr<float>(), .across = std::max<std::int64_t>(rows, 1), .column_step = inputs_, .offsets = &offset, .length = inputs_,
+            .weight = packed_weight_.const_data_ptr<float>(), .bias = packed_bias_.const_data_ptr<float>(),
+            .other = added.defined() ? added.const_data_ptr<float>() : nullptr, .low = bounds.low, .high = bounds.high,
+            .y = y.mutable_data_ptr<float>(), .outputs = outputs_},
+           rows);
+  return y;
+}
+
+at::Tensor Layer::convolution(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,
+                              const std::vector<std::int64_t>& padding, const std::vector<std::int64_t>& dilation, Bounds bounds) const {
+  pack();
+  const at::Tensor whole = padded(x, padding[0], padding[1]);
+  at::Tensor y = at::empty(sizes, x.options(), at::MemoryFormat::ChannelsLast);
+  const at::Tensor added = other.defined() ? other.contiguous(at::MemoryFormat::ChannelsLast) : other;
+  // Along a row of the kernel the input lies in one piece, unless it is dilated.
+  const bool in_rows = dilation[1] == 1;
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t h = 0; h < high_; ++h) {
+    for (std::int64_t w = 0; w < (in_rows ? 1 : wide_); ++w) offsets.push_back(h * dilation[0] * whole.size(2) * inputs_ + w * dilation[1] * inputs_);
+  }
+  multiply({.x = whole.const_data_ptr<float>(), .across = sizes[3], .column_step = stride[1] * inputs_, .down = sizes[2],
+            .row_step = stride[0] * whole.size(2) * inputs_, .image_step = whole.size(1) * whole.size(2) * inputs_, .offsets = offsets.data(),
+            .segments = static_cast<std::int64_t>(offsets.size()), .length = in_rows ? wide_ * inputs_ : inputs_,
+            .weight = packed_weight_.const_data_ptr<float>(), .bias = packed_bias_.const_data_ptr<float>(),
+            .other = added.defined() ? added.const_data_ptr<float>() : nullptr, .low = bounds.low, .high = bounds.high,
+            .y = y.mutable_data_ptr<float>(), .outputs = outputs_},
+           sizes[0] * sizes[2] * sizes[3]);
+  return y;
+}
+
+at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, Bounds bounds) {
+  at::Tensor y = at::empty_like(x);
+  const Affine task{.x = x.const_data_ptr<float>(), .scale = scale.const_data_ptr<float>(), .shift = shift.const_data_ptr<float>(), .low = bounds.low,
+                    .high = bounds.high, .y = y.mutable_data_ptr<float>(), .channels = x.size(1)};
+  constexpr std::int64_t kValuesOfAThread = 1 << 16;
+  at::parallel_for(0, x.numel() / x.size(1), std::max<std::int64_t>(1, kValuesOfAThread / x.size(1)),
+                   [&](std::int64_t first, std::int64_t last) { kernels().affine(task, first, last); });
+  return y;
+}
+
+at::Tensor max_pool(const at::Tensor& x, const Window& window) {
+  const auto out = [&](std::int64_t axis) {
+    const auto k = static_cast<std::size_t>(axis - 2);
+    return (x.size(axis) + 2 * window.padding[k] - window.size[k]) / window.stride[k] + 1;
+  };
+  at::Tensor y = at::empty({x.size(0), x.size(1), out(2), out(3)}, x.options(), at::MemoryFormat::ChannelsLast);
+  const MaxPool pool{.x = x.const_data_ptr<float>(), .height = x.size(2), .width = x.size(3), .channels = x.size(1),
+                     .kernel_height = window.size[0], .kernel_width = window.size[1], .stride_height = window.stride[0],
+                     .stride_width = window.stride[1], .pad_height = window.padding[0], .pad_width = window.padding[1],
+                     .y = y.mutable_data_ptr<float>(), .out_height = y.size(2), .out_width = y.size(3)};
+  constexpr std::int64_t kValuesOfAThread = 1 << 16;
+  const std::int64_t values = y.size(3) * x.size(1) * window.size[0] * window.size[1];
+  at::parallel_for(0, y.size(0) * y.size(2), std::max<std::int64_t>(1, kValuesOfAThread / std::max<std::int64_t>(values, 1)),
+                   [&](std::int64_t first, std::int64_t last) {
+                     std::vector<float> line(static_cast<std::size_t>(pool.width * pool.channels));
+                     kernels().max_pool(pool, first, last, line.data());
+                   });
+  return y;
+}
+
+}  // namespace portfire::graph::direct

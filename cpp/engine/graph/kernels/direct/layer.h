@@ -1,0 +1,54 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <vector>
+
+namespace portfire::graph::direct {
+
+/// What a layer's result is held within; relu is [0, inf].
+struct Bounds {
+  float low;
+  float high;
+};
+inline constexpr Bounds kUnbounded{-std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()};
+
+/// A linear layer, or a convolution in two dimensions without groups, float32 on the CPU. Packs its weight at the first
+/// call. Thread-safe.
+class Layer {
+ public:
+  /// `weight` [O, I] or [O, I, k, k]; `bias` [O] or undefined.
+  Layer(at::Tensor weight, at::Tensor bias);
+
+  /// [..., I] -> [..., O]; `other`, where defined, has the result's shape and is added before the bounds.
+  at::Tensor linear(const at::Tensor& x, const at::Tensor& other, Bounds bounds) const;
+
+  /// [N, I, H, W] of any strides -> [N, O, height, width], channels-last; two numbers each, rows first.
+  at::Tensor convolution(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,
+                         const std::vector<std::int64_t>& padding, const std::vector<std::int64_t>& dilation, Bounds bounds) const;
+
+ private:
+  void pack() const;
+
+  at::Tensor weight_, bias_;
+  std::int64_t outputs_, inputs_, high_, wide_;
+  mutable std::once_flag packed_once_;
+  mutable at::Tensor packed_weight_, packed_bias_;  ///< as Product has them
+};
+
+/// scale x + shift for each channel of [N, C, H, W], float32 and channels-last on the CPU; [C] both.
+at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, Bounds bounds);
+
+/// The arguments of `aten::max_pool2d`, two numbers each.
+struct Window {
+  std::vector<std::int64_t> size, stride, padding, dilation;
+};
+
+/// [N, C, H, W] channels-last float32 on the CPU -> the same; the window is one that `aten::max_pool2d` takes, without
+/// dilation and without a rest at the end.
+at::Tensor max_pool(const at::Tensor& x, const Window& window);
+
+}  // namespace portfire::graph::direct
