@@ -276,6 +276,21 @@ class _Linears(nn.Module):
         )
 
 
+class _Recurrent(nn.Module):
+    """Layers and directions, without biases, with a state of the caller's, and one with a projection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep = nn.LSTM(5, 10, num_layers=2, bidirectional=True, batch_first=True)
+        self.plain = nn.LSTM(20, 16, bias=False)
+        self.projected = nn.LSTM(16, 8, proj_size=3)
+
+    def forward(self, x: Tensor, h: Tensor) -> Any:
+        y, (last, cell) = self.deep(x, (h, h * 2))
+        z, _ = self.plain(y.transpose(0, 1))
+        return y, last, cell, self.projected(z)[0]
+
+
 torch.manual_seed(0)
 PROGRAMS: dict[str, Exported] = {
     "perceptron": Exported(
@@ -321,6 +336,12 @@ PROGRAMS: dict[str, Exported] = {
         ((torch.rand(4, 5, 16),),),
     ),
     "recurrent": Exported(nn.LSTM(4, 6, batch_first=True), (torch.rand(2, 5, 4),)),
+    "recurrent layers": Exported(
+        _Recurrent(),
+        (torch.randn(2, 7, 5), torch.randn(4, 2, 10)),
+        ({0: N}, {1: N}),
+        ((torch.randn(40, 7, 5), torch.randn(4, 40, 10)),),
+    ),
     "embedding": Exported(
         nn.Sequential(nn.Embedding(20, 6), nn.LayerNorm(6)),
         (torch.randint(0, 20, (2, 5)),),

@@ -56,6 +56,8 @@ def test_the_plan_shows_what_the_passes_did(saved: Saved, program: Program) -> N
     assert full.count("portfire::scale_and_shift") == 1  # the one that could not be folded
     assert not any(f"aten::{name}(" in full for name in ("relu_", "leaky_relu", "hardtanh", "gelu", "silu"))
     assert full.count("aten::add(") == 3  # of four: two shapes differ, and one is of what another looks at
+    recurrent = program("inspect", "--plan", "full", saved("recurrent layers")).out
+    assert (recurrent.count("portfire::lstm"), recurrent.count("aten::lstm")) == (2, 1)
     assert "portfire::max_pool" in program("inspect", "--plan", "full", saved("convolutions")).out
     path = saved("linears")
     full = program("inspect", "--plan", "full", path).out

@@ -5,6 +5,7 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/lstm.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
@@ -13,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -102,6 +104,43 @@ TEST(Direct, PoolsAsLibTorchDoes) {
       }
     }
   }
+}
+
+TEST(Direct, RemembersAsAnLstmDoes) {
+  for (const auto& [name, kernels] : variants()) {
+    for (const std::int64_t hidden : {1, 6, 8, 19, 64}) {
+      SCOPED_TRACE(name + " " + std::to_string(hidden));
+      const at::Tensor x = at::randn({9, 7, 5}) * 3, h = at::randn({1, 7, hidden}), c = at::randn({1, 7, hidden});
+      const at::Tensor w = at::randn({4 * hidden, 5}), u = at::randn({4 * hidden, hidden}), b = at::randn({4 * hidden});
+      const auto [expected, last_h, last_c] = at::lstm(x, {h, c}, {w, u, b, b}, true, 1, 0.0, false, false, false);
+      const at::Tensor inputs = at::linear(x, w, b + b), cell = c.clone(), packed_u = packed(u, kernels->width);
+      const at::Tensor gates = at::zeros({7, 4 * hidden}), zeros = at::zeros({4 * hidden + kernels->width}), y = at::zeros({9, 7, hidden});
+      kernels->lstm({.inputs = inputs.const_data_ptr<float>(), .weight = packed_u.const_data_ptr<float>(), .zeros = zeros.const_data_ptr<float>(),
+                     .h = h.const_data_ptr<float>(), .c = cell.mutable_data_ptr<float>(), .gates = gates.mutable_data_ptr<float>(),
+                     .y = y.mutable_data_ptr<float>(), .y_step = 7 * hidden, .y_row = hidden, .steps = 9, .rows = 7, .hidden = hidden},
+                    0, 3);
+      kernels->lstm({.inputs = inputs.const_data_ptr<float>(), .weight = packed_u.const_data_ptr<float>(), .zeros = zeros.const_data_ptr<float>(),
+                     .h = h.const_data_ptr<float>(), .c = cell.mutable_data_ptr<float>(), .gates = gates.mutable_data_ptr<float>(),
+                     .y = y.mutable_data_ptr<float>(), .y_step = 7 * hidden, .y_row = hidden, .steps = 9, .rows = 7, .hidden = hidden},
+                    3, 7);
+      EXPECT_TRUE(at::allclose(y, expected, 1e-5, 2e-6));
+      EXPECT_TRUE(at::allclose(cell, last_c, 1e-5, 2e-6));
+    }
+  }
+}
+
+TEST(Direct, AnLstmTakesTheLargestAndNoNumbers) {
+  const at::Tensor u = at::zeros({32, 8});
+  const Recurrence recurrence({u, u});
+  const at::Tensor inputs = at::zeros({4, 1, 32}), h = at::zeros({2, 1, 8}), c = at::zeros({2, 1, 8});
+  inputs[0].fill_(kMuch);
+  inputs[1].fill_(-kMuch);
+  inputs[3].fill_(kNan);
+  const at::Tensor y = recurrence.run({inputs, inputs}, h, c);
+  EXPECT_NEAR(y[0][0][0].item<float>(), std::tanh(1.0F), 1e-6F);
+  EXPECT_NEAR(y[1][0][0].item<float>(), 0.0F, 1e-6F);
+  EXPECT_TRUE(std::isnan(y[3][0][0].item<float>()));
+  EXPECT_TRUE(std::isnan(y[0][0][8].item<float>()));  // the way back meets it first
 }
 
 using TwoNumbers = std::vector<std::int64_t>;

@@ -18,6 +18,7 @@ void optimize(Plan& plan, const EngineOptions& options) {
     pack_linears(plan.block);
     pack_batch_norms(plan.block);
     pool_directly(plan.block);
+    run_lstms(plan.block);
   }
   free_slots_early(plan.block);
 }

@@ -26,6 +26,9 @@ void pack_linears(Block& block);
 /// Batch norms that could not go into a layer become one pass over the data, with the activation that follows.
 void pack_batch_norms(Block& block);
 
+/// LSTMs of constant float32 weights go to a kernel of our own.
+void run_lstms(Block& block);
+
 /// Max pooling over two axes goes to a kernel of our own where the input is float32 and channels-last.
 void pool_directly(Block& block);
 

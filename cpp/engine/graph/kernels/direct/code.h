@@ -126,6 +126,67 @@ void multiply(const Product& p, std::int64_t first_row, std::int64_t last_row) {
   if (panel < count) panels<1, 8>(p, cursor, last_row, panel);
 }
 
+typedef int Whole __attribute__((vector_size(PORTFIRE_VECTOR_BYTES)));
+
+/// As the Cephes library does it: 2^n times a polynomial on what is left, within 2 units in the last place.
+Vector exponential(Vector x) {
+  x = within(x, all(-87.0F), all(88.0F));
+  const Vector shifted = x * 1.44269504F + 12582912.0F;  // 1.5 * 2^23: the whole part lies in the last bits
+  const Vector n = shifted - 12582912.0F;
+  const Vector r = x - n * 0.693359375F + n * 2.12194440e-4F;
+  Vector p = r * 1.9875691500e-4F + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * r * r + r + 1.0F;
+  return p * reinterpret_cast<Vector>((__builtin_convertvector(n, Whole) + 127) << 23);
+}
+
+Vector sigmoid(Vector x) { return 1.0F / (1.0F + exponential(-x)); }
+Vector hyperbolic_tangent(Vector x) { return 1.0F - 2.0F / (exponential(x + x) + 1.0F); }
+
+Vector load(const float* from, std::int64_t count) {
+  if (count >= kWidth) return load(from);
+  Vector v{};
+  for (std::int64_t k = 0; k < count; ++k) v[k] = from[k];
+  return v;
+}
+
+void store(float* to, Vector v, std::int64_t count) {
+  if (count >= kWidth) return store(to, v);
+  for (std::int64_t k = 0; k < count; ++k) to[k] = v[k];
+}
+
+void lstm(const Lstm& p, std::int64_t first, std::int64_t last) {
+  const std::int64_t offset = 0;
+  const float infinity = __builtin_inff();
+  Product product{.x = p.h, .across = p.rows, .column_step = p.hidden, .offsets = &offset, .length = p.hidden, .weight = p.weight, .bias = p.zeros,
+                  .low = -infinity, .high = infinity, .y = p.gates, .outputs = 4 * p.hidden};
+  for (std::int64_t step = 0; step < p.steps; ++step) {
+    const std::int64_t t = p.reversed ? p.steps - 1 - step : step;
+    product.other = p.inputs + t * p.rows * product.outputs;
+    multiply(product, first, last);
+    float* y = p.y + t * p.y_step;
+    for (std::int64_t row = first; row < last; ++row) {
+      const float* gates = p.gates + row * product.outputs;
+      float* c = p.c + row * p.hidden;
+      for (std::int64_t k = 0; k < p.hidden; k += kWidth) {
+        const std::int64_t left = p.hidden - k;
+        const Vector in = sigmoid(load(gates + k, left));
+        const Vector forget = sigmoid(load(gates + p.hidden + k, left));
+        const Vector candidate = hyperbolic_tangent(load(gates + 2 * p.hidden + k, left));
+        const Vector out = sigmoid(load(gates + 3 * p.hidden + k, left));
+        const Vector cell = forget * load(c + k, left) + in * candidate;
+        store(c + k, cell, left);
+        store(y + row * p.y_row + k, out * hyperbolic_tangent(cell), left);
+      }
+    }
+    product.x = y;
+    product.column_step = p.y_row;
+  }
+}
+
 void affine(const Affine& p, std::int64_t first, std::int64_t last) {
   const Vector low = all(p.low);
   const Vector high = all(p.high);

@@ -41,11 +41,26 @@ struct MaxPool {
   std::int64_t out_height = 0, out_width = 0;
 };
 
+/// One direction of an LSTM layer (Hochreiter and Schmidhuber, 1997, as torch.nn.LSTM writes it) over a whole sequence.
+struct Lstm {
+  const float* inputs = nullptr;  ///< x W + b of each step: [steps, rows, 4 hidden], for i, f, g, o
+  const float* weight = nullptr;  ///< of the state, packed as for Product
+  const float* zeros = nullptr;   ///< as Product's bias
+  const float* h = nullptr;       ///< the first state [rows, hidden]
+  float* c = nullptr;             ///< the first cell, and then the last [rows, hidden]
+  float* gates = nullptr;         ///< room for [rows, 4 hidden]
+  float* y = nullptr;             ///< the state of row r after step t goes to y + t y_step + r y_row
+  std::int64_t y_step = 0, y_row = 0;
+  std::int64_t steps = 0, rows = 0, hidden = 0;
+  bool reversed = false;
+};
+
 /// Kernels of our own, for layers that are over before oneDNN has begun; the same code, compiled for the vectors that
 /// a processor may have.
 struct Kernels {
   std::int64_t width;  ///< floats in a vector, and so outputs in a panel of a packed weight
   void (*multiply)(const Product& product, std::int64_t first_row, std::int64_t last_row);
+  void (*lstm)(const Lstm& lstm, std::int64_t first_row, std::int64_t last_row);
   void (*affine)(const Affine& affine, std::int64_t first_pixel, std::int64_t last_pixel);
   /// Lines of y from `first` to `last`, counted through all images; `line` holds width * channels floats.
   void (*max_pool)(const MaxPool& pool, std::int64_t first, std::int64_t last, float* line);

@@ -120,6 +120,38 @@ at::Tensor Layer::convolution(const at::Tensor& x, const at::Tensor& other, cons
   return y;
 }
 
+Recurrence::Recurrence(const std::vector<at::Tensor>& weights) : hidden_(weights[0].size(1)) {
+  for (const at::Tensor& weight : weights) packed_.push_back(packed(weight, kernels().width));
+  zeros_ = at::zeros({packed_[0].size(0) * kernels().width}, weights[0].options());
+}
+
+at::Tensor Recurrence::run(const std::vector<at::Tensor>& inputs, const at::Tensor& h, const at::Tensor& c) const {
+  const auto directions = static_cast<std::int64_t>(packed_.size());
+  const std::int64_t steps = inputs[0].size(0), rows = inputs[0].size(1);
+  at::Tensor y = at::empty({steps, rows, directions * hidden_}, h.options());
+  const at::Tensor gates = at::empty({directions, rows, 4 * hidden_}, h.options());
+  std::vector<Lstm> tasks;
+  for (std::int64_t d = 0; d < directions; ++d) {
+    const auto k = static_cast<std::size_t>(d);
+    tasks.push_back({.inputs = inputs[k].const_data_ptr<float>(), .weight = packed_[k].const_data_ptr<float>(), .zeros = zeros_.const_data_ptr<float>(),
+                     .h = h.const_data_ptr<float>() + d * rows * hidden_, .c = c.mutable_data_ptr<float>() + d * rows * hidden_,
+                     .gates = gates.mutable_data_ptr<float>() + d * rows * 4 * hidden_, .y = y.mutable_data_ptr<float>() + d * hidden_,
+                     .y_step = rows * directions * hidden_, .y_row = directions * hidden_, .steps = steps, .rows = rows, .hidden = hidden_,
+                     .reversed = d == 1});
+  }
+  // A thread takes a direction, or some of its rows.
+  constexpr std::int64_t kRowsOfAThread = 6;
+  const std::int64_t pieces = std::max<std::int64_t>(1, std::min<std::int64_t>(rows / kRowsOfAThread, (at::get_num_threads() + directions - 1) / directions));
+  const std::int64_t whole = steps * rows * 4 * hidden_ * hidden_;
+  at::parallel_for(0, directions * pieces, whole < kProductsOfAThread ? directions * pieces : 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t k = first; k < last; ++k) {
+      const std::int64_t piece = k % pieces;
+      kernels().lstm(tasks[static_cast<std::size_t>(k / pieces)], piece * rows / pieces, (piece + 1) * rows / pieces);
+    }
+  });
+  return y;
+}
+
 at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, Bounds bounds) {
   at::Tensor y = at::empty_like(x);
   const Affine task{.x = x.const_data_ptr<float>(), .scale = scale.const_data_ptr<float>(), .shift = shift.const_data_ptr<float>(), .low = bounds.low,

@@ -39,6 +39,22 @@ class Layer {
   mutable at::Tensor packed_weight_, packed_bias_;  ///< as Product has them
 };
 
+/// The weight of an LSTM's state, float32 [4 hidden, hidden], one for each direction: forward, and backward where there
+/// are two.
+class Recurrence {
+ public:
+  explicit Recurrence(const std::vector<at::Tensor>& weights);
+
+  /// `inputs` [T, B, 4 hidden] for each direction; `h` and `c` [directions, B, hidden], of which `c` is written to and is
+  /// the last cell afterwards. Gives [T, B, directions hidden].
+  at::Tensor run(const std::vector<at::Tensor>& inputs, const at::Tensor& h, const at::Tensor& c) const;
+
+ private:
+  std::int64_t hidden_;
+  std::vector<at::Tensor> packed_;
+  at::Tensor zeros_;
+};
+
 /// scale x + shift for each channel of [N, C, H, W], float32 and channels-last on the CPU; [C] both.
 at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, Bounds bounds);
 
