@@ -203,6 +203,7 @@ class _Layers(nn.Module):
         self.first = nn.Conv2d(4, 8, 3, padding=1, bias=False)
         self.norms = nn.ModuleList([nn.BatchNorm2d(8) for _ in range(5)])
         self.second = nn.Conv2d(8, 8, 3, padding="same", dilation=2, groups=2)
+        self.each = nn.Conv2d(8, 8, 3, padding=1, groups=8)
         self.strided = nn.Conv2d(8, 8, 2, stride=2)
         self.up = nn.ConvTranspose2d(8, 8, 3, stride=2, output_padding=1)
         self.volume = nn.Conv3d(1, 8, 3, padding=1)
@@ -215,6 +216,7 @@ class _Layers(nn.Module):
     def forward(self, x: Tensor) -> Any:
         y = F.relu(self.norms[0](self.first(x)), inplace=True)
         y = F.relu(self.norms[1](self.second(y)) + y)  # a residual
+        y = torch.sigmoid(self.each(y) + y)
         shared = self.strided(y)
         both = self.norms[2](shared) + shared  # not to be folded: another looks at the convolution
         wide = self.strided(y) + both.mean((2, 3), keepdim=True)  # not to be fused: shapes differ

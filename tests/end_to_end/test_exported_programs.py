@@ -50,9 +50,9 @@ def test_the_plan_shows_what_the_passes_did(saved: Saved, program: Program) -> N
     frozen = program("inspect", "--plan", "freeze", path).out
     full = program("inspect", "--plan", "full", path).out
     assert (before.count("aten::batch_norm"), frozen.count("aten::batch_norm")) == (5, 1)
-    assert frozen.count("aten::conv2d") == before.count("aten::conv2d") == 7
+    assert frozen.count("aten::conv2d") == before.count("aten::conv2d") == 8
     assert "portfire::" not in frozen
-    assert full.count("portfire::convolution") == 9
+    assert full.count("portfire::convolution") == 10
     assert full.count("portfire::scale_and_shift") == 1  # the one that could not be folded
     assert not any(f"aten::{name}(" in full for name in ("relu_", "leaky_relu", "hardtanh", "gelu", "silu"))
     assert full.count("aten::add(") == 3  # of four: two shapes differ, and one is of what another looks at

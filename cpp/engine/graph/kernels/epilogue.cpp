@@ -13,11 +13,30 @@
 
 namespace portfire::graph {
 
+namespace {
+
+/// What a kernel of our own does too.
+std::optional<direct::Activation> ours(const Epilogue& epilogue) {
+  const std::string& activation = epilogue.activation;
+  if (activation == "gelu") return epilogue.algorithm == "tanh" ? direct::Activation::kGeluTanh : direct::Activation::kGelu;
+  if (activation == "swish") return direct::Activation::kSilu;
+  if (activation == "sigmoid") return direct::Activation::kSigmoid;
+  if (activation == "tanh") return direct::Activation::kTanh;
+  return std::nullopt;
+}
+
+}  // namespace
+
 at::Tensor apply(const Epilogue& epilogue, at::Tensor y, const at::Tensor& other) {
   if (other.defined()) y = at::add(y, other);
   const std::string& activation = epilogue.activation;
   const auto scalar = [&](std::size_t k) { return *epilogue.scalars.get(k); };
   if (activation == "none") return y;
+  const std::optional<direct::Activation> known = ours(epilogue);
+  if (known && y.scalar_type() == at::kFloat && y.is_non_overlapping_and_dense()) {
+    direct::activate(y, *known);
+    return y;
+  }
   if (activation == "relu") return at::relu_(y);
   if (activation == "sigmoid") return at::sigmoid_(y);
   if (activation == "tanh") return at::tanh_(y);

@@ -31,34 +31,31 @@ class PackedConvolution final : public Kernel {
         weights_([this](at::IntArrayRef sizes) { return pack(sizes); }) {
     if (convolution_.bias.defined()) bias_ = convolution_.bias;
     const Convolution& c = convolution_;
-    const bool is_plain = c.weight.scalar_type() == at::kFloat && c.weight.dim() == 4 && c.groups == 1 && !c.transposed;
-    if (is_plain) direct_.emplace(c.weight, c.bias);
+    const bool is_plain = c.weight.scalar_type() == at::kFloat && c.weight.dim() == 4 && !c.transposed;
+    if (is_plain && c.groups == 1) direct_.emplace(c.weight, c.bias);
+    const bool is_depthwise = is_plain && c.groups > 1 && c.groups == c.weight.size(0) && c.weight.size(1) == 1;
+    if (is_depthwise && direct::DepthwiseLayer::takes(c.groups)) depthwise_.emplace(c.weight, c.bias);
   }
 
   void run(torch::jit::Stack& stack) const override {
     const at::Tensor& x = stack[0].toTensor();
-    check(x);
+    const std::vector<std::int64_t> sizes = checked_output_sizes(x);
     const at::Tensor other = epilogue_.adds ? stack[1].toTensor() : at::Tensor();
-    TORCH_CHECK(!other.defined() || (other.sizes() == at::IntArrayRef(output_sizes(x)) && other.scalar_type() == x.scalar_type()),
+    TORCH_CHECK(!other.defined() || (other.sizes() == at::IntArrayRef(sizes) && other.scalar_type() == x.scalar_type()),
                 "what is added to a convolution of ", x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
-    at::Tensor y = is_small(x) ? small(x, other) : large(x, other);
+    at::Tensor y = depthwise_ ? depthwise(x, other, sizes) : is_small(x) ? small(x, other, sizes) : large(x, other);
     stack.clear();
     stack.emplace_back(std::move(y));
   }
 
  private:
-  /// What `aten::convolution` would refuse; oneDNN takes it on trust.
-  void check(const at::Tensor& x) const {
+  /// Throws at what `aten::convolution` would refuse; oneDNN takes it on trust.
+  std::vector<std::int64_t> checked_output_sizes(const at::Tensor& x) const {
     const Convolution& c = convolution_;
     TORCH_CHECK(x.dim() == c.weight.dim() && x.scalar_type() == c.weight.scalar_type() && x.numel() > 0, "a convolution with a weight ",
                 c.weight.scalar_type(), " ", c.weight.sizes(), " does not take ", x.scalar_type(), " ", x.sizes());
     const std::int64_t channels = c.transposed ? c.weight.size(0) : c.weight.size(1) * c.groups;
     TORCH_CHECK(x.size(1) == channels, "a convolution of ", channels, " channels was given ", x.sizes());
-    for (const std::int64_t size : output_sizes(x)) TORCH_CHECK(size > 0, "a kernel of ", c.weight.sizes(), " is larger than the padded input ", x.sizes());
-  }
-
-  std::vector<std::int64_t> output_sizes(const at::Tensor& x) const {
-    const Convolution& c = convolution_;
     std::vector<std::int64_t> sizes{x.size(0), c.transposed ? c.weight.size(1) * c.groups : c.weight.size(0)};
     for (std::int64_t axis = 2; axis < x.dim(); ++axis) {
       const auto k = static_cast<std::size_t>(axis - 2);
@@ -67,6 +64,7 @@ class PackedConvolution final : public Kernel {
       sizes.push_back(c.transposed ? (x.size(axis) - 1) * c.stride[k] - 2 * c.padding[k] + extent + c.output_padding[k]
                                    : room < 0 ? 0 : room / c.stride[k] + 1);
     }
+    for (const std::int64_t size : sizes) TORCH_CHECK(size > 0, "a kernel of ", c.weight.sizes(), " is larger than the padded input ", x.sizes());
     return sizes;
   }
 
@@ -74,13 +72,20 @@ class PackedConvolution final : public Kernel {
     return x.numel() / x.size(1) * convolution_.weight.numel() < (direct_ ? kLeastBeyondOurs : kLeastProducts);
   }
 
-  at::Tensor small(const at::Tensor& x, const at::Tensor& other) const {
+  at::Tensor depthwise(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
+    const Convolution& c = convolution_;
+    const std::optional<direct::Bounds> bounds = other.defined() ? std::nullopt : bounds_of(epilogue_);
+    at::Tensor y = depthwise_->convolution(x, sizes, c.stride, c.padding, c.dilation, bounds.value_or(direct::kUnbounded));
+    return bounds ? y : apply(epilogue_, std::move(y), other);
+  }
+
+  at::Tensor small(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
     const Convolution& c = convolution_;
     if (!direct_) {
       return apply(epilogue_, at::convolution(x, c.weight, bias_, c.stride, c.padding, c.dilation, c.transposed, c.output_padding, c.groups), other);
     }
     const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
-    at::Tensor y = direct_->convolution(x, other, output_sizes(x), c.stride, c.padding, c.dilation, bounds.value_or(direct::kUnbounded));
+    at::Tensor y = direct_->convolution(x, other, sizes, c.stride, c.padding, c.dilation, bounds.value_or(direct::kUnbounded));
     return bounds ? y : apply(epilogue_, std::move(y), {});
   }
 
@@ -136,6 +141,7 @@ class PackedConvolution final : public Kernel {
   OptionalTensor bias_;
   PackedWeights weights_;
   std::optional<direct::Layer> direct_;
+  std::optional<direct::DepthwiseLayer> depthwise_;
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ using Scalars = torch::List<std::optional<at::Scalar>>;
 using Text = std::optional<std::string_view>;
 using OptionalTensor = std::optional<at::Tensor>;
 
-constexpr std::int64_t kLeastProducts = 1 << 21;  // multiplications; below, a call to oneDNN is not worth its some 10 us
+constexpr std::int64_t kLeastProducts = 1 << 19;  // multiplications; below, a call to oneDNN costs more than it saves
 
 class PackedLinear final : public Kernel {
  public:
@@ -26,6 +26,9 @@ class PackedLinear final : public Kernel {
         packed_([this](at::IntArrayRef rows) { return pack(rows[0]); }) {
     if (bias.defined()) bias_ = bias;
     if (weight_.scalar_type() == at::kFloat) direct_.emplace(weight_, bias);
+    most_ = direct_ ? direct::kernels().most_products : kLeastProducts;
+    // oneDNN's error function costs nearly as much as the layer.
+    activates_after_ = direct_ && epilogue_.activation == "gelu" && epilogue_.algorithm != "tanh";
   }
 
   void run(torch::jit::Stack& stack) const override {
@@ -35,7 +38,7 @@ class PackedLinear final : public Kernel {
     const std::int64_t rows = x.numel() / weight_.size(1);
     const at::Tensor other = epilogue_.adds ? stack[1].toTensor() : at::Tensor();
     check(x, other);
-    at::Tensor y = rows * weight_.numel() < kLeastProducts ? small(x, other) : large(x, other, rows);
+    at::Tensor y = rows * weight_.numel() < most_ ? small(x, other) : large(x, other, rows);
     stack.clear();
     stack.emplace_back(std::move(y));
   }
@@ -65,15 +68,16 @@ class PackedLinear final : public Kernel {
 
   at::Tensor large(const at::Tensor& x, const at::Tensor& other, std::int64_t rows) const {
     const at::Tensor weight = packed_.for_input(rows);
-    return epilogue_.adds ? with_add(x, other, weight) : plain(x, weight);
+    if (epilogue_.adds) return with_add(x, other, weight);
+    return activates_after_ ? apply(epilogue_, plain(x, weight, {}), {}) : plain(x, weight, epilogue_);
   }
 
-  at::Tensor plain(const at::Tensor& x, const at::Tensor& weight) const {
+  at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, const Epilogue& epilogue) const {
     static const auto op =
         c10::Dispatcher::singleton()
             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
             .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const OptionalTensor&, std::string_view, Scalars, Text)>();
-    return op.call(x, weight, bias_, epilogue_.activation, epilogue_.scalars, epilogue_.algorithm_view());
+    return op.call(x, weight, bias_, epilogue.activation, epilogue.scalars, epilogue.algorithm_view());
   }
 
   at::Tensor with_add(const at::Tensor& x, const at::Tensor& other, const at::Tensor& weight) const {
@@ -89,6 +93,8 @@ class PackedLinear final : public Kernel {
   OptionalTensor bias_;
   PackedWeights packed_;
   std::optional<direct::Layer> direct_;
+  std::int64_t most_ = 0;  // multiplications that are not for oneDNN
+  bool activates_after_ = false;
 };
 
 }  // namespace

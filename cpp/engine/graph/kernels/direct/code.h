@@ -126,6 +126,41 @@ void multiply(const Product& p, std::int64_t first_row, std::int64_t last_row) {
   if (panel < count) panels<1, 8>(p, cursor, last_row, panel);
 }
 
+/// V vectors of channels of one pixel.
+template <int V>
+void taps(const Depthwise& p, const float* image, std::int64_t above, std::int64_t before, std::int64_t c, float* y) {
+  Vector sums[V];
+  for (int v = 0; v < V; ++v) sums[v] = load(p.bias + c + v * kWidth);
+  for (std::int64_t i = 0; i < p.kernel_height; ++i) {
+    const std::int64_t h = above + i * p.dilation_height;
+    if (h < 0 || h >= p.height) continue;
+    for (std::int64_t j = 0; j < p.kernel_width; ++j) {
+      const std::int64_t w = before + j * p.dilation_width;
+      if (w < 0 || w >= p.width) continue;
+      const float* x = image + (h * p.width + w) * p.channels + c;
+      const float* weight = p.weight + (i * p.kernel_width + j) * p.channels + c;
+      for (int v = 0; v < V; ++v) sums[v] += load(x + v * kWidth) * load(weight + v * kWidth);
+    }
+  }
+  for (int v = 0; v < V; ++v) store(y + c + v * kWidth, within(sums[v], all(p.low), all(p.high)));
+}
+
+void depthwise(const Depthwise& p, std::int64_t first, std::int64_t last) {
+  for (std::int64_t line = first; line < last; ++line) {
+    const float* image = p.x + line / p.out_height * p.height * p.width * p.channels;
+    const std::int64_t above = line % p.out_height * p.stride_height - p.pad_height;
+    float* y = p.y + line * p.out_width * p.channels;
+    for (std::int64_t out = 0; out < p.out_width; ++out, y += p.channels) {
+      const std::int64_t before = out * p.stride_width - p.pad_width;
+      std::int64_t c = 0;
+      for (; c + 8 * kWidth <= p.channels; c += 8 * kWidth) taps<8>(p, image, above, before, c, y);
+      for (; c + 4 * kWidth <= p.channels; c += 4 * kWidth) taps<4>(p, image, above, before, c, y);
+      for (; c + kWidth <= p.channels; c += kWidth) taps<1>(p, image, above, before, c, y);
+      if (c < p.channels) taps<1>(p, image, above, before, p.channels - kWidth, y);  // some twice
+    }
+  }
+}
+
 typedef int Whole __attribute__((vector_size(PORTFIRE_VECTOR_BYTES)));
 
 /// As the Cephes library does it: 2^n times a polynomial on what is left, within 2 units in the last place.
@@ -146,6 +181,34 @@ Vector exponential(Vector x) {
 Vector sigmoid(Vector x) { return 1.0F / (1.0F + exponential(-x)); }
 Vector hyperbolic_tangent(Vector x) { return 1.0F - 2.0F / (exponential(x + x) + 1.0F); }
 
+/// Abramowitz and Stegun, 7.1.26: within 1.5e-7.
+Vector error_function(Vector x) {
+  const Vector size = x < 0.0F ? -x : x;
+  const Vector t = 1.0F / (1.0F + 0.3275911F * size);
+  Vector p = t * 1.061405429F - 1.453152027F;
+  p = p * t + 1.421413741F;
+  p = p * t - 0.284496736F;
+  p = p * t + 0.254829592F;
+  const Vector y = 1.0F - p * t * exponential(-size * size);
+  return x < 0.0F ? -y : y;
+}
+
+struct Gelu {  // Hendrycks and Gimpel, 2016
+  static Vector of(Vector x) { return 0.5F * x * (1.0F + error_function(x * 0.707106781F)); }
+};
+struct GeluTanh {
+  static Vector of(Vector x) { return 0.5F * x * (1.0F + hyperbolic_tangent(0.797884561F * (x + 0.044715F * x * x * x))); }
+};
+struct Silu {
+  static Vector of(Vector x) { return x * sigmoid(x); }
+};
+struct Sigmoid {
+  static Vector of(Vector x) { return sigmoid(x); }
+};
+struct Tanh {
+  static Vector of(Vector x) { return hyperbolic_tangent(x); }
+};
+
 Vector load(const float* from, std::int64_t count) {
   if (count >= kWidth) return load(from);
   Vector v{};
@@ -156,6 +219,23 @@ Vector load(const float* from, std::int64_t count) {
 void store(float* to, Vector v, std::int64_t count) {
   if (count >= kWidth) return store(to, v);
   for (std::int64_t k = 0; k < count; ++k) to[k] = v[k];
+}
+
+template <typename Function>
+void each(float* y, std::int64_t count) {
+  std::int64_t k = 0;
+  for (; k + kWidth <= count; k += kWidth) store(y + k, Function::of(load(y + k)));
+  if (k < count) store(y + k, Function::of(load(y + k, count - k)), count - k);
+}
+
+void activate(Activation activation, float* y, std::int64_t count) {
+  switch (activation) {
+    case Activation::kGelu: return each<Gelu>(y, count);
+    case Activation::kGeluTanh: return each<GeluTanh>(y, count);
+    case Activation::kSilu: return each<Silu>(y, count);
+    case Activation::kSigmoid: return each<Sigmoid>(y, count);
+    case Activation::kTanh: return each<Tanh>(y, count);
+  }
 }
 
 void lstm(const Lstm& p, std::int64_t first, std::int64_t last) {

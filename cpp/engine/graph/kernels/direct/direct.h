@@ -21,6 +21,19 @@ struct Product {
   std::int64_t outputs = 0;
 };
 
+/// A convolution of each channel by itself, channels-last: x [images, height, width, channels] -> y [images, out_height,
+/// out_width, channels], of at least `width` channels (see Kernels).
+struct Depthwise {
+  const float* x = nullptr;
+  std::int64_t height = 0, width = 0, channels = 0;
+  std::int64_t kernel_height = 0, kernel_width = 0, stride_height = 0, stride_width = 0, pad_height = 0, pad_width = 0, dilation_height = 0, dilation_width = 0;
+  const float* weight = nullptr;  ///< [kernel_height, kernel_width, channels]
+  const float* bias = nullptr;    ///< [channels]
+  float low = 0, high = 0;
+  float* y = nullptr;
+  std::int64_t out_height = 0, out_width = 0;
+};
+
 /// y = min(max(scale x + shift, low), high), channels last: x and y [pixels, channels].
 struct Affine {
   const float* x = nullptr;
@@ -41,6 +54,8 @@ struct MaxPool {
   std::int64_t out_height = 0, out_width = 0;
 };
 
+enum class Activation { kGelu, kGeluTanh, kSilu, kSigmoid, kTanh };
+
 /// One direction of an LSTM layer (Hochreiter and Schmidhuber, 1997, as torch.nn.LSTM writes it) over a whole sequence.
 struct Lstm {
   const float* inputs = nullptr;  ///< x W + b of each step: [steps, rows, 4 hidden], for i, f, g, o
@@ -59,8 +74,13 @@ struct Lstm {
 /// a processor may have.
 struct Kernels {
   std::int64_t width;  ///< floats in a vector, and so outputs in a panel of a packed weight
+  std::int64_t most_products;  ///< multiplications of a linear layer beyond which oneDNN is faster
   void (*multiply)(const Product& product, std::int64_t first_row, std::int64_t last_row);
+  /// Lines of y from `first` to `last`, counted through all images.
+  void (*depthwise)(const Depthwise& depthwise, std::int64_t first, std::int64_t last);
   void (*lstm)(const Lstm& lstm, std::int64_t first_row, std::int64_t last_row);
+  /// In place.
+  void (*activate)(Activation activation, float* y, std::int64_t count);
   void (*affine)(const Affine& affine, std::int64_t first_pixel, std::int64_t last_pixel);
   /// Lines of y from `first` to `last`, counted through all images; `line` holds width * channels floats.
   void (*max_pool)(const MaxPool& pool, std::int64_t first, std::int64_t last, float* line);

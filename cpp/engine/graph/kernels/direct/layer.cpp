@@ -11,8 +11,6 @@
 #include <cstring>
 #include <utility>
 
-#include "engine/graph/kernels/direct/direct.h"
-
 namespace portfire::graph::direct {
 namespace {
 
@@ -31,35 +29,36 @@ void multiply(const Product& product, std::int64_t rows) {
                    [&](std::int64_t first, std::int64_t last) { kernels().multiply(product, first, last); });
 }
 
-/// [N, C, H, W] -> [N, H + 2 top, W + 2 left, C] in one piece.
+/// [N, C, H, W] -> [N, H + 2 top, W + 2 left, C] in one piece; the input itself where it is that already.
 at::Tensor padded(const at::Tensor& x, std::int64_t top, std::int64_t left) {
-  const at::Tensor last = x.permute({0, 2, 3, 1});
-  if (top == 0 && left == 0) return last.contiguous();
-  const std::int64_t images = last.size(0), height = last.size(1), width = last.size(2), channels = last.size(3);
-  const at::Tensor out = at::empty({images, height + 2 * top, width + 2 * left, channels}, x.options());
+  if (top == 0 && left == 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast)) return x;
+  const std::int64_t images = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
+  const std::int64_t across = x.stride(3), channel = x.stride(1);
+  at::Tensor out = at::empty({images * (height + 2 * top) * (width + 2 * left) * channels}, x.options());
   float* to = out.mutable_data_ptr<float>();
   const float* from = x.const_data_ptr<float>();
   const auto zeros = [&](std::int64_t count) {
     std::memset(to, 0, static_cast<std::size_t>(count) * sizeof(float));
     to += count;
   };
-  const bool rows_whole = (channels == 1 || last.stride(3) == 1) && (width == 1 || last.stride(2) == channels);
+  const std::int64_t line = (width + 2 * left) * channels;
+  const bool rows_whole = (channels == 1 || channel == 1) && (width == 1 || across == channels);
   for (std::int64_t n = 0; n < images; ++n) {
-    zeros(top * out.stride(1));
+    zeros(top * line);
     for (std::int64_t h = 0; h < height; ++h) {
-      const float* row = from + n * last.stride(0) + h * last.stride(1);
+      const float* row = from + n * x.stride(0) + h * x.stride(2);
       zeros(left * channels);
       if (rows_whole) {
         std::memcpy(to, row, static_cast<std::size_t>(width * channels) * sizeof(float));
       } else {
         for (std::int64_t w = 0; w < width; ++w) {
-          for (std::int64_t c = 0; c < channels; ++c) to[w * channels + c] = row[w * last.stride(2) + c * last.stride(3)];
+          for (std::int64_t c = 0; c < channels; ++c) to[w * channels + c] = row[w * across + c * channel];
         }
       }
       to += width * channels;
       zeros(left * channels);
     }
-    zeros(top * out.stride(1));
+    zeros(top * line);
   }
   return out;
 }
@@ -104,19 +103,41 @@ at::Tensor Layer::convolution(const at::Tensor& x, const at::Tensor& other, cons
   const at::Tensor whole = padded(x, padding[0], padding[1]);
   at::Tensor y = at::empty(sizes, x.options(), at::MemoryFormat::ChannelsLast);
   const at::Tensor added = other.defined() ? other.contiguous(at::MemoryFormat::ChannelsLast) : other;
+  const std::int64_t line = (x.size(3) + 2 * padding[1]) * inputs_;
   // Along a row of the kernel the input lies in one piece, unless it is dilated.
   const bool in_rows = dilation[1] == 1;
   std::vector<std::int64_t> offsets;
   for (std::int64_t h = 0; h < high_; ++h) {
-    for (std::int64_t w = 0; w < (in_rows ? 1 : wide_); ++w) offsets.push_back(h * dilation[0] * whole.size(2) * inputs_ + w * dilation[1] * inputs_);
+    for (std::int64_t w = 0; w < (in_rows ? 1 : wide_); ++w) offsets.push_back(h * dilation[0] * line + w * dilation[1] * inputs_);
   }
   multiply({.x = whole.const_data_ptr<float>(), .across = sizes[3], .column_step = stride[1] * inputs_, .down = sizes[2],
-            .row_step = stride[0] * whole.size(2) * inputs_, .image_step = whole.size(1) * whole.size(2) * inputs_, .offsets = offsets.data(),
+            .row_step = stride[0] * line, .image_step = (x.size(2) + 2 * padding[0]) * line, .offsets = offsets.data(),
             .segments = static_cast<std::int64_t>(offsets.size()), .length = in_rows ? wide_ * inputs_ : inputs_,
             .weight = packed_weight_.const_data_ptr<float>(), .bias = packed_bias_.const_data_ptr<float>(),
             .other = added.defined() ? added.const_data_ptr<float>() : nullptr, .low = bounds.low, .high = bounds.high,
             .y = y.mutable_data_ptr<float>(), .outputs = outputs_},
            sizes[0] * sizes[2] * sizes[3]);
+  return y;
+}
+
+DepthwiseLayer::DepthwiseLayer(const at::Tensor& weight, const at::Tensor& bias)
+    : weight_(weight.permute({2, 3, 1, 0}).contiguous()), bias_(bias.defined() ? bias.contiguous() : at::zeros({weight.size(0)}, weight.options())),
+      high_(weight.size(2)), wide_(weight.size(3)) {}
+
+bool DepthwiseLayer::takes(std::int64_t channels) { return channels >= kernels().width; }
+
+at::Tensor DepthwiseLayer::convolution(const at::Tensor& x, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,
+                                       const std::vector<std::int64_t>& padding, const std::vector<std::int64_t>& dilation, Bounds bounds) const {
+  const at::Tensor whole = x.contiguous(at::MemoryFormat::ChannelsLast);
+  at::Tensor y = at::empty(sizes, x.options(), at::MemoryFormat::ChannelsLast);
+  const Depthwise task{.x = whole.const_data_ptr<float>(), .height = x.size(2), .width = x.size(3), .channels = x.size(1), .kernel_height = high_,
+                       .kernel_width = wide_, .stride_height = stride[0], .stride_width = stride[1], .pad_height = padding[0], .pad_width = padding[1],
+                       .dilation_height = dilation[0], .dilation_width = dilation[1], .weight = weight_.const_data_ptr<float>(),
+                       .bias = bias_.const_data_ptr<float>(), .low = bounds.low, .high = bounds.high, .y = y.mutable_data_ptr<float>(),
+                       .out_height = sizes[2], .out_width = sizes[3]};
+  const std::int64_t products = sizes[3] * x.size(1) * high_ * wide_;
+  at::parallel_for(0, sizes[0] * sizes[2], std::max<std::int64_t>(1, kProductsOfAThread / 4 / products),
+                   [&](std::int64_t first, std::int64_t last) { kernels().depthwise(task, first, last); });
   return y;
 }
 
@@ -150,6 +171,13 @@ at::Tensor Recurrence::run(const std::vector<at::Tensor>& inputs, const at::Tens
     }
   });
   return y;
+}
+
+void activate(const at::Tensor& y, Activation activation) {
+  float* values = y.mutable_data_ptr<float>();
+  constexpr std::int64_t kValuesOfAThread = 1 << 14;
+  at::parallel_for(0, y.numel(), kValuesOfAThread,
+                   [&](std::int64_t first, std::int64_t last) { kernels().activate(activation, values + first, last - first); });
 }
 
 at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, Bounds bounds) {

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <vector>
 
+#include "engine/graph/kernels/direct/direct.h"
+
 namespace portfire::graph::direct {
 
 /// What a layer's result is held within; relu is [0, inf].
@@ -39,6 +41,23 @@ class Layer {
   mutable at::Tensor packed_weight_, packed_bias_;  ///< as Product has them
 };
 
+/// A convolution in two dimensions with as many groups as channels; `weight` float32 [C, 1, k, k], `bias` [C] or undefined.
+class DepthwiseLayer {
+ public:
+  DepthwiseLayer(const at::Tensor& weight, const at::Tensor& bias);
+
+  /// True where there are channels enough for a vector.
+  static bool takes(std::int64_t channels);
+
+  /// As Layer::convolution.
+  at::Tensor convolution(const at::Tensor& x, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,
+                         const std::vector<std::int64_t>& padding, const std::vector<std::int64_t>& dilation, Bounds bounds) const;
+
+ private:
+  at::Tensor weight_, bias_;
+  std::int64_t high_, wide_;
+};
+
 /// The weight of an LSTM's state, float32 [4 hidden, hidden], one for each direction: forward, and backward where there
 /// are two.
 class Recurrence {
@@ -54,6 +73,9 @@ class Recurrence {
   std::vector<at::Tensor> packed_;
   at::Tensor zeros_;
 };
+
+/// In place: float32 on the CPU, of any layout without gaps.
+void activate(const at::Tensor& y, Activation activation);
 
 /// scale x + shift for each channel of [N, C, H, W], float32 and channels-last on the CPU; [C] both.
 at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, Bounds bounds);
