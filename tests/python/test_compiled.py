@@ -305,6 +305,37 @@ def test_what_works_in_place_leaves_the_callers_input_alone(tmp_path: Path) -> N
         assert (x == 9).all()
 
 
+class Keeps(nn.Module):
+    """Gives what lies in its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.arange(12.0).reshape(3, 4))
+        self.register_buffer("whole", torch.ones(5))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return x * 2, self.table.t(), self.table[1:], self.whole
+
+
+@pytest.mark.parametrize("engine", ["graph", "compiled"])
+def test_a_caller_may_write_to_what_lies_in_a_weight(engine: str, tmp_path: Path) -> None:
+    write(
+        tmp_path / "k.pt2",
+        Keeps(),
+        task="tensor",
+        labels=(),
+        golden=[np.ones((2, 3), np.float32)],
+        formats=("graph", "compiled"),
+    )
+    model = portfire.load(tmp_path / "k.pt2", engine=engine, trust_compiled=True)
+    x = np.ones((2, 3), np.float32)
+    before = [np.array(one) for one in model.forward(x).values()]
+    for one in model.forward(x).values():
+        torch.from_dlpack(one).fill_(7)
+    for a, b in zip(before, model.forward(x).values(), strict=True):
+        np.testing.assert_array_equal(a, np.asarray(b))
+
+
 def test_integers_without_a_range_are_not_compiled(tmp_path: Path) -> None:
     path = tmp_path / "words" / "1" / "model.pt2"
     with pytest.raises(portfire.InvalidArgumentError, match="give the minimum and maximum of ids"):

@@ -141,6 +141,25 @@ TEST(Stress, MemoryStaysFlatWhileBatchesChange) {
   }
 }
 
+/// Every call has another shape than the one before: what is kept for a shape is bounded.
+TEST(Stress, MemoryStaysFlatWhileAnExportedProgramsShapesChange) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer keeps freed memory";
+#endif
+  const int calls = stress_seconds() > 0 ? 100'000 : 2'000;
+  const Model model = Model::load(test::kLayers, {.threads = 1});
+  ASSERT_EQ(model.info().optimization, "full");
+  std::vector<Tensor> inputs;
+  for (std::int64_t batch = 1; batch <= 64; ++batch) inputs.push_back(ramp(batch));
+  const auto call = [&](int times) {
+    for (int k = 0; k < times; ++k) (void)model.forward(std::span(&inputs[static_cast<std::size_t>(k * 7 % 64)], 1));
+  };
+  call(calls / 5);
+  const std::int64_t before = resident_bytes();
+  call(calls - calls / 5);
+  EXPECT_LT(resident_bytes() - before, 8 << 20) << "after " << calls << " calls";
+}
+
 TEST(Stress, MemoryStaysFlatWhileModelsComeAndGo) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer keeps freed memory";
