@@ -52,7 +52,7 @@ Operator find_operator(const std::string& target, std::size_t arguments, const s
   }
   const auto handle = c10::Dispatcher::singleton().findSchema(*name);
   if (!handle) unsupported(model, target);
-  return {.name = name->name, .handle = *handle};
+  return {.name = name->name, .handle = *handle, .guard = find_guard(name->name, name->overload_name)};
 }
 
 }  // namespace portfire::graph

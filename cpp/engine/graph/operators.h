@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/graph/guards.h"
 #include "engine/graph/kernel.h"
 #include "engine/graph/numbers.h"
 
@@ -16,6 +17,7 @@ namespace portfire::graph {
 struct Operator {
   std::string name;                           ///< "aten::linear", "_operator.mul"
   std::optional<c10::OperatorHandle> handle{};
+  Guard guard = nullptr;                      ///< before `handle` is called
   NumberFunction number = nullptr;
   std::shared_ptr<const Kernel> kernel{};
 };

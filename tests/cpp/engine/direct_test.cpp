@@ -42,6 +42,13 @@ class Direct : public testing::Test {
   Direct() { at::manual_seed(20); }
 };
 
+/// OpenMP's threads are not instrumented: to ThreadSanitizer all they do is a race.
+#if defined(__SANITIZE_THREAD__)
+constexpr int kMostThreads = 1;
+#else
+constexpr int kMostThreads = 2;
+#endif
+
 /// The kernels that this processor can run.
 std::vector<std::pair<std::string, const Kernels*>> variants() {
   std::vector<std::pair<std::string, const Kernels*>> found{{"base", &kBase}};
@@ -142,7 +149,7 @@ TEST_F(Direct, ConvolvesEachChannelByItself) {
 }
 
 TEST_F(Direct, ActivatesAsLibTorchDoes) {
-  const at::Tensor x = at::cat({at::linspace(-12, 12, 1001), at::full({1}, kMuch), at::full({1}, -90), at::full({1}, kNan), at::zeros({1})});
+  const at::Tensor x = at::cat({at::linspace(-12, 12, 1001), at::full({1}, kMuch), at::full({1}, -kMuch), at::full({1}, -1e38), at::full({1}, -90), at::full({1}, kNan), at::zeros({1})});
   const std::vector<std::pair<Activation, at::Tensor>> expected{{Activation::kGelu, at::gelu(x)},       {Activation::kGeluTanh, at::gelu(x, "tanh")},
                                                                 {Activation::kSilu, at::silu(x)},       {Activation::kSigmoid, at::sigmoid(x)},
                                                                 {Activation::kTanh, at::tanh(x)}};
@@ -151,7 +158,7 @@ TEST_F(Direct, ActivatesAsLibTorchDoes) {
       SCOPED_TRACE(name + " " + std::to_string(static_cast<int>(activation)));
       const at::Tensor y = x.clone();
       kernels->activate(activation, y.mutable_data_ptr<float>(), y.numel());
-      EXPECT_TRUE(at::allclose(y, right, 1e-6, 1e-6, true)) << (y - right).abs().max();
+      EXPECT_TRUE(at::allclose(y, right, 1e-5, 1e-6, true)) << (y - right).abs().max();
     }
   }
 }
@@ -207,7 +214,7 @@ TEST_F(Direct, ConvolvesWhateverTheLayoutAndThreads) {
                         Case{{3, 2}, {1, 2}, {2, 1}, {2, 3}, 5, 12}}) {
     const at::Tensor weight = at::randn({c.outputs, c.inputs, c.kernel[0], c.kernel[1]}), bias = at::randn({c.outputs});
     const Layer layer(weight, bias);
-    for (const int threads : {1, 2}) {
+    for (const int threads : {1, kMostThreads}) {
       at::set_num_threads(threads);
       const at::Tensor wide = at::randn({3, c.inputs, 40, 25});
       for (const at::Tensor& x : {wide, wide.contiguous(at::MemoryFormat::ChannelsLast), at::randn({3, 40, 25, 2 * c.inputs}).permute({0, 3, 2, 1}).slice(1, 0, c.inputs),
@@ -226,7 +233,7 @@ TEST_F(Direct, ConvolvesWhateverTheLayoutAndThreads) {
 
 TEST_F(Direct, AffineAndPoolOverThreadsAreTheSame) {
   const int before = at::get_num_threads();
-  at::set_num_threads(2);
+  at::set_num_threads(kMostThreads);
   const at::Tensor x = at::randn({4, 24, 60, 50}).contiguous(at::MemoryFormat::ChannelsLast), scale = at::rand({24}), shift = at::rand({24});
   const at::Tensor along = scale.view({1, 24, 1, 1});
   EXPECT_TRUE(at::allclose(affine(x, scale, shift, kUnbounded), x * along + shift.view({1, 24, 1, 1}), 1e-5, 1e-6));
@@ -234,7 +241,7 @@ TEST_F(Direct, AffineAndPoolOverThreadsAreTheSame) {
   at::set_num_threads(before);
 }
 
-TEST_F(Direct, WhatIsTooLargeGoesToOneDnn) {
+TEST_F(Direct, LinearLayersBeyondOurBoundAreTheSame) {
   const std::int64_t rows = kernels().most_products / (512 * 512) + 3;
   const at::Tensor x = at::randn({rows, 512}), weight = at::randn({512, 512}) / 16, bias = at::randn({512}), other = at::randn({rows, 512});
   const at::Tensor expected = at::linear(x, weight, bias);

@@ -33,9 +33,9 @@ class Lstm final : public Kernel {
   }
 
   void run(torch::jit::Stack& stack) const override {
-    at::Tensor x = stack[0].toTensor();
-    const at::Tensor h = stack[1].toTensor().contiguous();
-    const at::Tensor c = stack[2].toTensor().clone(at::MemoryFormat::Contiguous);
+    at::Tensor x = direct::resolved(stack[0].toTensor());
+    const at::Tensor h = direct::resolved(stack[1].toTensor()).contiguous();
+    const at::Tensor c = direct::resolved(stack[2].toTensor()).clone(at::MemoryFormat::Contiguous);
     TORCH_CHECK(x.dim() == 3 && x.numel() > 0 && x.size(2) == features_ && x.scalar_type() == at::kFloat, "an LSTM of ", features_, " features does not take ",
                 x.scalar_type(), " ", x.sizes());
     if (batch_first_) x = x.transpose(0, 1);

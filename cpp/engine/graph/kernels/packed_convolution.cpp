@@ -16,9 +16,13 @@ using Scalars = torch::List<std::optional<at::Scalar>>;
 using Text = std::optional<std::string_view>;
 using OptionalTensor = std::optional<at::Tensor>;
 
-/// Multiplications below which a call to oneDNN is not worth its some 10 us: to LibTorch's operator, and to our own kernel.
-constexpr std::int64_t kLeastProducts = 1 << 17;
-constexpr std::int64_t kLeastBeyondOurs = 1 << 24;
+// Multiplications below which a call to oneDNN, with its some 10 us, is not worth it: beside our own kernel, and beside
+// LibTorch's operator where ours does not compute the layer.
+constexpr double kLeastBeyondOurs = 1 << 24;
+constexpr double kLeastProducts = 1 << 17;
+// What padding may make of an input: this many times as much, or in all this many numbers.
+constexpr double kMostGrowth = 4;
+constexpr double kAnyGrowth = 1 << 16;
 
 auto operator_named(const char* name, const char* overload = "") {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload);
@@ -38,9 +42,9 @@ class PackedConvolution final : public Kernel {
   }
 
   void run(torch::jit::Stack& stack) const override {
-    const at::Tensor& x = stack[0].toTensor();
+    const at::Tensor x = direct::resolved(stack[0].toTensor());
     const std::vector<std::int64_t> sizes = checked_output_sizes(x);
-    const at::Tensor other = epilogue_.adds ? stack[1].toTensor() : at::Tensor();
+    const at::Tensor other = epilogue_.adds ? direct::resolved(stack[1].toTensor()) : at::Tensor();
     TORCH_CHECK(!other.defined() || (other.sizes() == at::IntArrayRef(sizes) && other.scalar_type() == x.scalar_type()),
                 "what is added to a convolution of ", x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
     at::Tensor y = depthwise_ ? depthwise(x, other, sizes) : is_small(x) ? small(x, other, sizes) : large(x, other);
@@ -68,8 +72,20 @@ class PackedConvolution final : public Kernel {
     return sizes;
   }
 
+  /// For our own kernel, or LibTorch's operator where there is none. In floating point: sizes may be any.
   bool is_small(const at::Tensor& x) const {
-    return x.numel() / x.size(1) * convolution_.weight.numel() < (direct_ ? kLeastBeyondOurs : kLeastProducts);
+    const double pixels = static_cast<double>(x.numel()) / static_cast<double>(x.size(1));
+    return pixels * static_cast<double>(convolution_.weight.numel()) < (pads_little(x) ? kLeastBeyondOurs : kLeastProducts);
+  }
+
+  /// Our own kernel copies its input with the padding around it.
+  bool pads_little(const at::Tensor& x) const {
+    if (!direct_) return false;
+    double growth = 1;
+    for (std::size_t k = 0; k < 2; ++k) {
+      growth *= 1 + 2 * static_cast<double>(convolution_.padding[k]) / static_cast<double>(x.size(static_cast<std::int64_t>(k) + 2));
+    }
+    return growth <= kMostGrowth || growth * static_cast<double>(x.numel()) <= kAnyGrowth;
   }
 
   at::Tensor depthwise(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
@@ -81,7 +97,7 @@ class PackedConvolution final : public Kernel {
 
   at::Tensor small(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
     const Convolution& c = convolution_;
-    if (!direct_) {
+    if (!pads_little(x)) {
       return apply(epilogue_, at::convolution(x, c.weight, bias_, c.stride, c.padding, c.dilation, c.transposed, c.output_padding, c.groups), other);
     }
     const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);

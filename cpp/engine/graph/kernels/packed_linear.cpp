@@ -26,19 +26,19 @@ class PackedLinear final : public Kernel {
         packed_([this](at::IntArrayRef rows) { return pack(rows[0]); }) {
     if (bias.defined()) bias_ = bias;
     if (weight_.scalar_type() == at::kFloat) direct_.emplace(weight_, bias);
-    most_ = direct_ ? direct::kernels().most_products : kLeastProducts;
+    most_ = static_cast<double>(direct_ ? direct::kernels().most_products : kLeastProducts);
     // oneDNN's error function costs nearly as much as the layer.
     activates_after_ = direct_ && epilogue_.activation == "gelu" && epilogue_.algorithm != "tanh";
   }
 
   void run(torch::jit::Stack& stack) const override {
-    const at::Tensor& x = stack[0].toTensor();
-    TORCH_CHECK(x.dim() > 0 && x.size(-1) == weight_.size(1) && x.scalar_type() == weight_.scalar_type(), "mat1 and mat2 shapes cannot be multiplied (", x.sizes(), " and ",
-                weight_.sizes(), ")");
+    const at::Tensor x = direct::resolved(stack[0].toTensor());
+    TORCH_CHECK(x.dim() > 0 && x.size(-1) == weight_.size(1) && x.scalar_type() == weight_.scalar_type(), "mat1 and mat2 shapes cannot be multiplied (", x.scalar_type(), " ", x.sizes(), " and ",
+                weight_.scalar_type(), " ", weight_.sizes(), ")");
     const std::int64_t rows = x.numel() / weight_.size(1);
-    const at::Tensor other = epilogue_.adds ? stack[1].toTensor() : at::Tensor();
+    const at::Tensor other = epilogue_.adds ? direct::resolved(stack[1].toTensor()) : at::Tensor();
     check(x, other);
-    at::Tensor y = rows * weight_.numel() < most_ ? small(x, other) : large(x, other, rows);
+    at::Tensor y = static_cast<double>(rows) * static_cast<double>(weight_.numel()) < most_ ? small(x, other) : large(x, other, rows);
     stack.clear();
     stack.emplace_back(std::move(y));
   }
@@ -93,7 +93,7 @@ class PackedLinear final : public Kernel {
   OptionalTensor bias_;
   PackedWeights packed_;
   std::optional<direct::Layer> direct_;
-  std::int64_t most_ = 0;  // multiplications that are not for oneDNN
+  double most_ = 0;  // multiplications that are not for oneDNN
   bool activates_after_ = false;
 };
 

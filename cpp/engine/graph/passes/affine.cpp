@@ -16,6 +16,9 @@ Affine affine_of(const Step& step) {
   const at::Tensor mean = constant_tensor(step.operands[3]);
   const at::Tensor variance = constant_tensor(step.operands[4]);
   if (!mean.defined() || !variance.defined() || !epsilon.constant.isDouble()) return {};
+  for (const at::Tensor& one : {mean, variance, constant_tensor(step.operands[1]), constant_tensor(step.operands[2])}) {
+    if (one.defined() && (one.dim() != 1 || one.numel() == 0 || one.numel() != mean.numel() || !one.is_floating_point())) return {};
+  }
   Affine affine{.scale = (variance.to(at::kDouble) + epsilon.constant.toDouble()).rsqrt(), .shift = {}};
   const at::Tensor gamma = constant_tensor(step.operands[1]);
   const at::Tensor beta = constant_tensor(step.operands[2]);

@@ -1,4 +1,3 @@
-
 #include <memory>
 #include <string_view>
 #include <utility>

@@ -30,7 +30,8 @@ bool take_activation(const Step& step, Epilogue& epilogue) {
     epilogue.activation = activation;
     return true;
   }
-  if (is_named(step, "aten::gelu") && step.operands[1].constant.isString()) {
+  const bool is_gelu = is_named(step, "aten::gelu") && step.operands[1].constant.isString();
+  if (is_gelu && (step.operands[1].constant.toStringRef() == "none" || step.operands[1].constant.toStringRef() == "tanh")) {
     epilogue.activation = "gelu";
     epilogue.algorithm = step.operands[1].constant.toStringRef();
     return true;

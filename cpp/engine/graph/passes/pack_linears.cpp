@@ -1,4 +1,3 @@
-
 #include <utility>
 
 #include "engine/graph/kernels/packed.h"

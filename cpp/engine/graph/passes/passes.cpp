@@ -19,6 +19,7 @@ void optimize(Plan& plan, const EngineOptions& options) {
     pack_batch_norms(plan.block);
     pool_directly(plan.block);
     run_lstms(plan.block);
+    loosen_views(plan.block);
   }
   free_slots_early(plan.block);
 }

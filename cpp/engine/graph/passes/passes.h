@@ -26,6 +26,10 @@ void pack_linears(Block& block);
 /// Batch norms that could not go into a layer become one pass over the data, with the activation that follows.
 void pack_batch_norms(Block& block);
 
+/// Activations are channels-last now, of which a view may be impossible that was possible before: views copy where they
+/// have to, where no later step writes to a tensor.
+void loosen_views(Block& block);
+
 /// LSTMs of constant float32 weights go to a kernel of our own.
 void run_lstms(Block& block);
 

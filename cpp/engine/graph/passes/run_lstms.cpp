@@ -23,7 +23,7 @@ bool is_float(const at::Tensor& tensor, at::IntArrayRef sizes) { return tensor.d
 std::vector<std::vector<LstmWeights>> weights_of(const std::vector<Operand>& parameters, bool has_biases, std::int64_t layers, bool both) {
   const std::size_t each = has_biases ? 4 : 2;
   const std::size_t directions = both ? 2 : 1;
-  if (layers < 1 || parameters.size() != static_cast<std::size_t>(layers) * directions * each) return {};
+  if (layers < 1 || layers > static_cast<std::int64_t>(parameters.size()) || parameters.size() != static_cast<std::size_t>(layers) * directions * each) return {};
   std::vector<std::vector<LstmWeights>> found;
   for (std::size_t k = 0; k < parameters.size(); k += each) {
     const auto at_offset = [&](std::size_t offset) { return offset < each ? constant_tensor(parameters[k + offset]) : at::Tensor(); };
@@ -46,10 +46,12 @@ std::vector<std::vector<LstmWeights>> weights_of(const std::vector<Operand>& par
 void run_lstms(Block& block) {
   for (Step& step : block.steps) {
     if (step.op.name != "aten::lstm" || step.operands.size() != 9) continue;
-    const auto known = [&](std::size_t k) { return step.operands[k].constant.isBool() && step.operands[k].constant.toBool(); };
+    const auto settled = [&](std::size_t k) { return step.operands[k].slot == Operand::kNoSlot && step.operands[k].constant.isBool(); };
+    const bool all_settled = settled(3) && settled(6) && settled(7) && settled(8) && step.operands[4].slot == Operand::kNoSlot && step.operands[4].constant.isInt();
+    if (!all_settled || rank_of(block, step.operands[0]) != 3) continue;
+    const auto known = [&](std::size_t k) { return step.operands[k].constant.toBool(); };
     const std::vector<Operand> states = members(step.operands[1]);
-    const bool settled = step.operands[3].constant.isBool() && step.operands[4].constant.isInt() && step.operands[6].constant.isBool() && !known(6);
-    if (!settled || states.size() != 2 || rank_of(block, step.operands[0]) != 3) continue;
+    if (known(6) || states.size() != 2) continue;  // in training, or no plain LSTM
     std::vector<std::vector<LstmWeights>> layers = weights_of(members(step.operands[2]), known(3), step.operands[4].constant.toInt(), known(7));
     if (layers.empty()) continue;
     const bool batch_first = known(8);

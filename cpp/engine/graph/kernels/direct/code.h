@@ -165,7 +165,7 @@ typedef int Whole __attribute__((vector_size(PORTFIRE_VECTOR_BYTES)));
 
 /// As the Cephes library does it: 2^n times a polynomial on what is left, within 2 units in the last place.
 Vector exponential(Vector x) {
-  x = within(x, all(-87.0F), all(88.0F));
+  x = within(x, all(-87.0F), all(89.0F));  // above, 2^128: infinity
   const Vector shifted = x * 1.44269504F + 12582912.0F;  // 1.5 * 2^23: the whole part lies in the last bits
   const Vector n = shifted - 12582912.0F;
   const Vector r = x - n * 0.693359375F + n * 2.12194440e-4F;
@@ -179,7 +179,18 @@ Vector exponential(Vector x) {
 }
 
 Vector sigmoid(Vector x) { return 1.0F / (1.0F + exponential(-x)); }
-Vector hyperbolic_tangent(Vector x) { return 1.0F - 2.0F / (exponential(x + x) + 1.0F); }
+
+/// Near zero Cephes' polynomial: what is left of 1 - 1 has no digits.
+Vector hyperbolic_tangent(Vector x) {
+  const Vector z = x * x;
+  Vector p = z * -5.70498872745e-3F + 2.06390887954e-2F;
+  p = p * z - 5.37397155531e-2F;
+  p = p * z + 1.33314422036e-1F;
+  p = p * z - 3.33332819422e-1F;
+  const Vector near = x + x * z * p;
+  const Vector far = 1.0F - 2.0F / (exponential(x + x) + 1.0F);
+  return z < 0.390625F ? near : far;
+}
 
 /// Abramowitz and Stegun, 7.1.26: within 1.5e-7.
 Vector error_function(Vector x) {

@@ -34,7 +34,7 @@ at::Tensor padded(const at::Tensor& x, std::int64_t top, std::int64_t left) {
   if (top == 0 && left == 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast)) return x;
   const std::int64_t images = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
   const std::int64_t across = x.stride(3), channel = x.stride(1);
-  at::Tensor out = at::empty({images * (height + 2 * top) * (width + 2 * left) * channels}, x.options());
+  at::Tensor out = at::empty({images, height + 2 * top, width + 2 * left, channels}, x.options());  // refuses what does not fit a number
   float* to = out.mutable_data_ptr<float>();
   const float* from = x.const_data_ptr<float>();
   const auto zeros = [&](std::int64_t count) {
@@ -100,8 +100,8 @@ at::Tensor Layer::linear(const at::Tensor& x, const at::Tensor& other, Bounds bo
 at::Tensor Layer::convolution(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,
                               const std::vector<std::int64_t>& padding, const std::vector<std::int64_t>& dilation, Bounds bounds) const {
   pack();
-  const at::Tensor whole = padded(x, padding[0], padding[1]);
   at::Tensor y = at::empty(sizes, x.options(), at::MemoryFormat::ChannelsLast);
+  const at::Tensor whole = padded(x, padding[0], padding[1]);
   const at::Tensor added = other.defined() ? other.contiguous(at::MemoryFormat::ChannelsLast) : other;
   const std::int64_t line = (x.size(3) + 2 * padding[1]) * inputs_;
   // Along a row of the kernel the input lies in one piece, unless it is dilated.
@@ -136,7 +136,7 @@ at::Tensor DepthwiseLayer::convolution(const at::Tensor& x, const std::vector<st
                        .bias = bias_.const_data_ptr<float>(), .low = bounds.low, .high = bounds.high, .y = y.mutable_data_ptr<float>(),
                        .out_height = sizes[2], .out_width = sizes[3]};
   const std::int64_t products = sizes[3] * x.size(1) * high_ * wide_;
-  at::parallel_for(0, sizes[0] * sizes[2], std::max<std::int64_t>(1, kProductsOfAThread / 4 / products),
+  at::parallel_for(0, sizes[0] * sizes[2], std::max<std::int64_t>(1, kProductsOfAThread / 4 / std::max<std::int64_t>(1, products)),
                    [&](std::int64_t first, std::int64_t last) { kernels().depthwise(task, first, last); });
   return y;
 }

@@ -11,6 +11,9 @@
 
 namespace portfire::graph::direct {
 
+/// The tensor as its memory has it: LibTorch negates lazily.
+inline at::Tensor resolved(const at::Tensor& x) { return x.is_neg() ? x.resolve_neg() : x; }
+
 /// What a layer's result is held within; relu is [0, inf].
 struct Bounds {
   float low;

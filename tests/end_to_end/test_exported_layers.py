@@ -1,0 +1,252 @@
+"""Layers that kernels of our own compute: where they must not, and where a hostile program would mislead them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from exported import Edit, Exported, call, eager, edited, in_json, in_program
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import portfire
+
+LEVELS = ("none", "full")
+
+
+def set_arguments(target: str, **values: Any) -> Edit:
+    """Other arguments of every call to `target`."""
+
+    def change(document: Any) -> None:
+        for node in document["graph_module"]["graph"]["nodes"]:
+            for one in node["inputs"] if f".{target}." in node["target"] else ():
+                one["arg"] = values.get(one["name"], one["arg"])
+
+    return in_program(change)
+
+
+def set_weights(sizes: list[int], *names: str) -> Edit:
+    def change(document: Any) -> None:
+        for name in names:
+            meta = document["config"][name]["tensor_meta"]
+            meta.update(sizes=[{"as_int": size} for size in sizes], strides=[{"as_int": 1} for _ in sizes])
+
+    return in_json("data/weights/model_weights_config.json", change)
+
+
+def both_agree(path: Path, inputs: tuple[Tensor, ...], **tolerance: float) -> None:
+    expected = eager(path, inputs)
+    for level in LEVELS:
+        given = call(portfire.load(path, threads=1, optimization=level), inputs)
+        for a, b in zip(given, expected, strict=True):
+            torch.testing.assert_close(a, b, **(tolerance or {"rtol": 1e-4, "atol": 1e-5}), equal_nan=True)
+
+
+class LeNet(nn.Module):
+    """With the view that every tutorial has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.dense = nn.Linear(400, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.first(x), inplace=True), 2)
+        x = F.max_pool2d(F.relu(self.second(x)), 2)
+        y: Tensor = self.dense(x.view(-1, 400))
+        return y
+
+
+def test_a_view_of_what_is_channels_last(tmp_path: Path) -> None:
+    one = (torch.rand(2, 1, 28, 28),)
+    both_agree(Exported(LeNet(), one).save(tmp_path / "lenet.pt2"), one)
+    program = torch.export.export(LeNet().eval(), one).run_decompositions()
+    torch.export.save(program, tmp_path / "decomposed.pt2")
+    both_agree(tmp_path / "decomposed.pt2", one)
+
+
+class WrittenView(nn.Module):
+    """A view that is written to: a copy in its place would lose what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(2, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        y.view(-1).mul_(2)
+        return y
+
+
+def test_a_view_that_is_written_to_is_never_a_copy(tmp_path: Path) -> None:
+    one = (torch.rand(1, 2, 3, 4),)
+    path = Exported(WrittenView(), one).save(tmp_path / "v.pt2")
+    expected = eager(path, one)[0]
+    try:
+        given = call(portfire.load(path, threads=1, optimization="full"), one)[0]
+    except portfire.Error as error:
+        assert "view" in str(error)
+    else:
+        torch.testing.assert_close(given, expected)
+
+
+class Activations(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.same.weight)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        y = self.same
+        return (
+            torch.tanh(y(x)),
+            torch.sigmoid(y(x)),
+            F.silu(y(x)),
+            F.gelu(y(x)),
+            F.gelu(y(x), approximate="tanh"),
+        )
+
+
+def test_activations_hold_at_the_ends_and_near_zero(tmp_path: Path) -> None:
+    largest = torch.finfo(torch.float32).max
+    ends = torch.tensor([0.0, 88.5, 100, 1e4, 1e38, largest, torch.inf])
+    one = (torch.cat([ends, -ends, torch.tensor([torch.nan])]).view(-1, 1),)
+    path = Exported(Activations(), one).save(tmp_path / "a.pt2")
+    both_agree(path, one, rtol=1e-5, atol=1e-30)
+    small = torch.logspace(-12, 0, 601).view(-1, 1)
+    path = Exported(Activations(), (small,)).save(tmp_path / "s.pt2")
+    tanh = call(portfire.load(path, threads=1, optimization="full"), (small,))[0]
+    torch.testing.assert_close(tanh, torch.tanh(small), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_batch_norms_of_other_dtypes_keep_their_precision(dtype: torch.dtype, tmp_path: Path) -> None:
+    norm = nn.BatchNorm2d(4)
+    nn.init.uniform_(norm.running_mean, 29, 31)
+    if dtype == torch.float64:
+        norm = norm.double()
+    one = (torch.randn(2, 4, 3, 3, dtype=dtype) + 30,)
+    both_agree(Exported(norm, one).save(tmp_path / "n.pt2"), one, rtol=0, atol=0)
+
+
+def test_a_number_that_is_negated_lazily(tmp_path: Path) -> None:
+    class Imaginary(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.pool = nn.Conv2d(2, 4, 3), nn.MaxPool2d(2)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            negated = torch.imag(torch.conj(torch.complex(x, x)))
+            return self.layer(negated), self.pool(negated)
+
+    one = (torch.rand(1, 2, 6, 6),)
+    path = Exported(Imaginary(), one).save(tmp_path / "n.pt2")
+    changed = edited(
+        path,
+        tmp_path / "changed.pt2",
+        in_program(
+            lambda d: [
+                node.update(target=node["target"].replace("aten._conj.default", "aten.conj.default"))
+                for node in d["graph_module"]["graph"]["nodes"]
+            ]
+        ),
+    )
+    none, full = (call(portfire.load(changed, threads=1, optimization=level), one) for level in LEVELS)
+    for a, b in zip(none, full, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+class Many(nn.Module):
+    def __init__(self, pixels: int, padding: int) -> None:
+        super().__init__()
+        self.pixels = pixels
+        self.layer = nn.Conv2d(1, 2, 1, padding=padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layer(x.expand(4, 1, self.pixels, self.pixels))
+        return y
+
+
+WRAPS = 737869762948382065  # times (3 + 2)^2, and the next, is a small number in 64 bits
+
+
+@pytest.mark.parametrize(("images", "pixels"), [(2**60, 2), (WRAPS, 3)])
+def test_sizes_whose_product_is_no_number(images: int, pixels: int, tmp_path: Path) -> None:
+    one = (torch.rand(1, 1, pixels, pixels),)
+    path = Exported(Many(pixels, padding=1), one).save(tmp_path / "m.pt2")
+    sizes = {"as_ints": [images, 1, pixels, pixels]}
+    changed = edited(path, tmp_path / "changed.pt2", set_arguments("expand", size=sizes))
+    for level in LEVELS:
+        with pytest.raises(portfire.Error):
+            portfire.load(changed, threads=1, optimization=level).forward(*one)
+
+
+@pytest.mark.parametrize("sizes", [[0], [8, 0]])
+def test_batch_norms_of_no_numbers(sizes: list[int], tmp_path: Path) -> None:
+    one = (torch.rand(1, 8, 2, 2).contiguous(memory_format=torch.channels_last),)
+    path = Exported(nn.Sequential(nn.BatchNorm2d(8)), one).save(tmp_path / "n.pt2")
+    names = [f"0.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
+    changed = edited(
+        path, tmp_path / "changed.pt2", set_weights(sizes, *(names if len(sizes) == 2 else names[2:3]))
+    )
+    for level in LEVELS:
+        with pytest.raises(portfire.Error):
+            portfire.load(changed, threads=1, optimization=level).forward(*one)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kernel_size": {"as_ints": [2**62] * 2}, "padding": {"as_ints": [2**61] * 2}},
+        {"padding": {"as_ints": [2**63 - 1] * 2}},
+    ],
+)
+def test_windows_that_are_no_windows(arguments: dict[str, Any], tmp_path: Path) -> None:
+    one = (torch.rand(1, 8, 6, 6).contiguous(memory_format=torch.channels_last),)
+    path = Exported(nn.Sequential(nn.MaxPool2d(3, 1, 1)), one).save(tmp_path / "p.pt2")
+    changed = edited(path, tmp_path / "changed.pt2", set_arguments("max_pool2d", **arguments))
+    for level in LEVELS:
+        with pytest.raises(portfire.Error):
+            portfire.load(changed, threads=1, optimization=level).forward(*one)
+
+
+class Remembers(nn.Module):
+    """`torch.nn.LSTM` looks at its state; what it calls does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(4, 3, batch_first=True)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        y: Tensor = torch.ops.aten.lstm.input(
+            x, [h, h], self.layer._flat_weights, True, 1, 0.0, False, False, True
+        )[0]
+        return y
+
+
+def test_a_state_of_another_batch(tmp_path: Path) -> None:
+    """PyTorch 2.13 writes past its end, and dies of it."""
+    one = (torch.rand(5, 3, 4), torch.rand(1, 5, 3))
+    path = Exported(Remembers(), one).save(tmp_path / "r.pt2")
+    both_agree(path, one)
+
+    def other_state(document: Any) -> None:
+        graph = document["graph_module"]["graph"]
+        graph["tensor_values"]["h"]["sizes"][1] = {"as_int": 3}
+
+    changed = edited(path, tmp_path / "changed.pt2", in_program(other_state))
+    for level in LEVELS:
+        with pytest.raises(portfire.Error, match="an LSTM's state"):
+            portfire.load(changed, threads=1, optimization=level).forward(one[0], torch.rand(1, 3, 3))
+
+
+@pytest.mark.parametrize("layers", [2**62 + 1, 0, -1, 3])
+def test_layers_that_are_not_there(layers: int, tmp_path: Path) -> None:
+    one = (torch.rand(5, 3, 4), torch.rand(1, 5, 3))
+    path = Exported(Remembers(), one).save(tmp_path / "r.pt2")
+    changed = edited(path, tmp_path / "changed.pt2", set_arguments("lstm", num_layers={"as_int": layers}))
+    for level in LEVELS:
+        with pytest.raises(portfire.Error):
+            portfire.load(changed, threads=1, optimization=level).forward(*one)
