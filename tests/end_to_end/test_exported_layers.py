@@ -1,4 +1,4 @@
-"""Layers that kernels of our own compute: where they must not, and where a hostile program would mislead them."""
+"""Layers that kernels of our own compute: where they must not, and what hostile programs do to them."""
 
 from __future__ import annotations
 
