@@ -250,3 +250,14 @@ def test_layers_that_are_not_there(layers: int, tmp_path: Path) -> None:
     for level in LEVELS:
         with pytest.raises(portfire.Error):
             portfire.load(changed, threads=1, optimization=level).forward(*one)
+
+
+def test_an_activation_that_nobody_knows(tmp_path: Path) -> None:
+    one = (torch.rand(3, 8),)
+    layers = nn.Sequential(nn.Linear(8, 4), nn.GELU("tanh"))
+    path = Exported(layers, one).save(tmp_path / "g.pt2")
+    edit = set_arguments("gelu", approximate={"as_string": "nearly"})
+    changed = edited(path, tmp_path / "changed.pt2", edit)
+    for level in LEVELS:
+        with pytest.raises(portfire.Error, match="approximate"):
+            portfire.load(changed, threads=1, optimization=level).forward(*one)
