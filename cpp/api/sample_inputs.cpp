@@ -12,6 +12,8 @@
 namespace portfire {
 namespace {
 
+constexpr double kMostValues = 1 << 26;
+
 template <typename T>
 void fill(Tensor& tensor, double low, double high, std::mt19937& random) {
   auto* values = static_cast<T*>(tensor.mutable_data());
@@ -25,9 +27,7 @@ void fill(Tensor& tensor, double low, double high, std::mt19937& random) {
   }
 }
 
-/// Seeded values within the declared range; dtypes that have no C++ type stay zero.
-Tensor made_up(const TensorSpec& spec, std::int64_t batch, std::mt19937& random) {
-  Dims shape;
+std::vector<std::int64_t> sizes_of(const TensorSpec& spec, std::int64_t batch) {
   std::vector<std::int64_t> sizes;
   for (std::size_t axis = 0; axis < spec.shape.size(); ++axis) {
     const Dimension& dimension = spec.shape[axis];
@@ -38,6 +38,11 @@ Tensor made_up(const TensorSpec& spec, std::int64_t batch, std::mt19937& random)
     }
     sizes.push_back(is_batch ? batch : dimension.size);
   }
+  return sizes;
+}
+
+/// Seeded values within the declared range; dtypes that have no C++ type stay zero.
+Tensor made_up(const TensorSpec& spec, const std::vector<std::int64_t>& sizes, std::mt19937& random) {
   Tensor tensor = Tensor::zeros(spec.dtype, Dims(std::span<const std::int64_t>(sizes)));
   const double low = spec.minimum.value_or(0);
   const double high = std::max(low, spec.maximum.value_or(1));
@@ -61,7 +66,23 @@ std::vector<Tensor> sample_inputs(const ModelInfo& info, const std::vector<Named
   }
   std::vector<Tensor> inputs;
   std::mt19937 random(0);
-  for (const TensorSpec& spec : info.signature->inputs) inputs.push_back(made_up(spec, batch, random));
+  for (const TensorSpec& spec : info.signature->inputs) inputs.push_back(made_up(spec, sizes_of(spec, batch), random));
+  return inputs;
+}
+
+std::vector<Tensor> smallest_inputs(const MethodSpec& signature) {
+  std::vector<Tensor> inputs;
+  std::mt19937 random(0);
+  for (const TensorSpec& spec : signature.inputs) {
+    std::vector<std::int64_t> sizes;
+    double values = 1;
+    for (const Dimension& dimension : spec.shape) {
+      sizes.push_back(dimension.symbol.empty() ? dimension.size : std::max<std::int64_t>(dimension.least, 1));
+      values *= static_cast<double>(sizes.back());
+    }
+    if (values > kMostValues) throw Error(ErrorCode::kResourceExhausted, cat("input ", spec.name, ": ", values, " values"));
+    inputs.push_back(made_up(spec, sizes, random));
+  }
   return inputs;
 }
 

@@ -11,4 +11,8 @@ namespace portfire {
 /// the declared shapes and ranges, `batch` samples of them. Throws kInvalidArgument where a size is not known.
 std::vector<Tensor> sample_inputs(const ModelInfo& info, const std::vector<NamedTensor>& given, std::int64_t batch);
 
+/// The same of the smallest sizes that the signature allows. Throws kResourceExhausted where these are large: a file may
+/// declare what it likes.
+std::vector<Tensor> smallest_inputs(const MethodSpec& signature);
+
 }  // namespace portfire

@@ -14,6 +14,7 @@ LoadOptions ModelOptions::load_options() const {
   options.optimization = optimization_from_name(optimization);
   options.precision = precision_from_name(precision);
   options.max_error = max_error;
+  options.map_file = map_file;
   options.trust_compiled = trust_compiled;
   options.trusted_keys = trusted_keys;
   options.threads = threads;
@@ -68,6 +69,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
   command.add_option("--max-error", options.max_error, "How far outputs may be off in another precision; 0: the package's tolerance")
       ->type_name("E")
       ->capture_default_str();
+  command.add_flag("--map-file", options.map_file, "Use the weights of a model.pt2 where the file has them, shared with other processes");
   command.add_flag("--trust-compiled", options.trust_compiled, "Machine code in the package may be loaded: it can do what this program can");
   command.add_option("--trusted-key", options.trusted_keys, "The same for what this minisign key signed in MODEL.minisig (again for more)")
       ->type_name("KEY")

@@ -18,6 +18,7 @@ struct ModelOptions {
   double max_error = 0;
   bool trust_compiled = false;
   std::vector<std::string> trusted_keys;
+  bool map_file = false;
   int threads = 0;
   std::vector<std::string> allow_ops;
   bool json = false;
@@ -30,7 +31,7 @@ struct ModelOptions {
 NamedTensor tensor_of_shape(const std::string& text);
 
 /// Adds MODEL, --json, --allow-op and, with `runs`, --device, --threads, --engine, --optimize, --precision,
-/// --max-error, --trust-compiled and --trusted-key.
+/// --max-error, --map-file, --trust-compiled and --trusted-key.
 void add_model_options(CLI::App& command, ModelOptions& options, bool runs);
 
 // One function a command: adds it to the program; parsing runs it. The exit status goes to `status`.

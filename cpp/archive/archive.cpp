@@ -1,6 +1,7 @@
 #include "archive/archive.h"
 
 #include <zip.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <limits>
@@ -12,7 +13,6 @@
 
 #include "archive/record_name.h"
 #include "archive/zip_layout.h"
-#include "core/file.h"
 #include "core/text.h"
 
 namespace portfire {
@@ -121,28 +121,39 @@ void require_same_view(zip_t* zip, const std::vector<ZipRecord>& records, const 
 }  // namespace
 
 struct Archive::Contents {
-  std::vector<std::byte> bytes;
+  SharedBytes shared;
   std::vector<ArchiveEntry> entries;
   std::vector<std::uint64_t> zip_index;  // of each entry
   std::vector<std::uint64_t> data_begin;  // of each entry
+  std::vector<std::uint32_t> crc;         // of each entry
   std::mutex mutex;                      // libzip's handle serves one thread at a time
-  ZipHandle zip;                         // reads `bytes`
+  ZipHandle zip;                         // reads `shared`
 };
 
 Archive Archive::open(const std::string& path, const ArchiveLimits& limits) {
   return from_bytes(read_file(path, limits.max_file_bytes), path, limits);
 }
 
+Archive Archive::map(const std::string& path, const ArchiveLimits& limits) {
+  return from_shared(map_file(path, limits.max_file_bytes), path, limits);
+}
+
 Archive Archive::from_bytes(std::vector<std::byte> bytes, const std::string& name, const ArchiveLimits& limits) {
-  require_zip_magic(bytes, name);
+  const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+  return from_shared({.owner = owner, .bytes = *owner}, name, limits);
+}
+
+Archive Archive::from_shared(SharedBytes shared, const std::string& name, const ArchiveLimits& limits) {
+  require_zip_magic(shared.bytes, name);
   auto contents = std::make_shared<Contents>();
-  contents->bytes = std::move(bytes);
-  const std::vector<ZipRecord> records = zip_records(contents->bytes, name, limits);
+  contents->shared = std::move(shared);
+  const std::span<const std::byte> bytes = contents->shared.bytes;
+  const std::vector<ZipRecord> records = zip_records(bytes, name, limits);
   if (records.empty()) throw Error(ErrorCode::kInvalidPackage, cat(name, ": not a package (an empty zip)", kWhatIsOne));
   const std::string_view root = common_root(records, name);
   refuse_duplicates(records, name);
   check_sizes(records, name, limits);
-  contents->zip = open_zip(contents->bytes, name);
+  contents->zip = open_zip(bytes, name);
   require_same_view(contents->zip.get(), records, name);
 
   contents->zip_index.resize(records.size());
@@ -154,6 +165,7 @@ Archive Archive::from_bytes(std::vector<std::byte> bytes, const std::string& nam
                                  .bytes = records[k].bytes,
                                  .packed_bytes = records[k].packed_bytes,
                                  .stored = records[k].stored});
+    contents->crc.push_back(records[k].crc);
     contents->data_begin.push_back(records[k].data_end - records[k].packed_bytes);
   }
   return {name, std::string(root), std::move(contents)};
@@ -161,7 +173,7 @@ Archive Archive::from_bytes(std::vector<std::byte> bytes, const std::string& nam
 
 std::span<const ArchiveEntry> Archive::entries() const noexcept { return contents_->entries; }
 
-std::span<const std::byte> Archive::bytes() const noexcept { return contents_->bytes; }
+std::span<const std::byte> Archive::bytes() const noexcept { return contents_->shared.bytes; }
 
 const ArchiveEntry* Archive::find(std::string_view name) const noexcept {
   const auto& entries = contents_->entries;
@@ -177,11 +189,19 @@ std::span<const std::byte> Archive::view(std::string_view name) const noexcept {
   return bytes().subspan(contents_->data_begin[place], entry->bytes);
 }
 
-std::vector<std::byte> Archive::read(std::string_view name) const {
-  const ArchiveEntry* entry = find(name);
-  if (entry == nullptr) {
-    throw Error(ErrorCode::kInvalidPackage, cat(path_, ": no record ", quoted(name), " in the package"));
+void Archive::check(std::string_view name) const {
+  const ArchiveEntry& entry = at(name);
+  if (!entry.stored) {
+    (void)read(name);
+    return;
   }
+  const std::span<const std::byte> stored = view(name);
+  const auto place = static_cast<std::size_t>(&entry - contents_->entries.data());
+  if (crc32_z(0, reinterpret_cast<const Bytef*>(stored.data()), stored.size()) != contents_->crc[place]) fail_damaged(name);
+}
+
+std::vector<std::byte> Archive::read(std::string_view name) const {
+  const ArchiveEntry* entry = &at(name);
   std::vector<std::byte> bytes(entry->bytes);
   const auto place = static_cast<std::size_t>(entry - contents_->entries.data());
   const std::lock_guard lock(contents_->mutex);
@@ -197,11 +217,20 @@ std::vector<std::byte> Archive::read(std::string_view name) const {
   // libzip compares the CRC when it meets the end, so one more byte is asked for.
   std::byte beyond{};
   if (!good || zip_fread(file.get(), &beyond, 1) != 0) {
-    throw Error(ErrorCode::kInvalidPackage,
-                cat(path_, ": damaged package: the record ", quoted(name), " does not unpack to its size and CRC; ",
-                    "copy or save it again"));
+    fail_damaged(name);
   }
   return bytes;
+}
+
+const ArchiveEntry& Archive::at(std::string_view name) const {
+  const ArchiveEntry* entry = find(name);
+  if (entry == nullptr) throw Error(ErrorCode::kInvalidPackage, cat(path_, ": no record ", quoted(name), " in the package"));
+  return *entry;
+}
+
+void Archive::fail_damaged(std::string_view name) const {
+  throw Error(ErrorCode::kInvalidPackage, cat(path_, ": damaged package: the record ", quoted(name), " does not unpack to its size and CRC; ",
+                                              "copy or save it again"));
 }
 
 }  // namespace portfire

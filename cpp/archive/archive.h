@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/file.h"
+
 namespace portfire {
 
 /// What an archive may ask of the machine before anything in it is believed.
@@ -29,7 +31,7 @@ struct ArchiveEntry {
   bool operator==(const ArchiveEntry&) const = default;
 };
 
-/// A zip of one root folder, as PyTorch writes it, read whole into memory and checked before use: the
+/// A zip of one root folder, as PyTorch writes it, read whole into memory or mapped, and checked before use: the
 /// number, names, sizes and compression of its entries; no absolute path, no "..", no backslash, no
 /// duplicate (also none that differs in case only, because LibTorch finds records without regard to case),
 /// no encryption, no symbolic link, no comment or bytes that a second reader could take otherwise.
@@ -39,6 +41,8 @@ class Archive {
   /// Throws kNotFound, kIo, kResourceExhausted past `max_file_bytes`, kInvalidPackage when the file is no
   /// zip or damaged, kUntrustedPackage when it passes another limit or holds what PyTorch never writes.
   static Archive open(const std::string& path, const ArchiveLimits& limits = {});
+  /// The same without a copy of the file; see `map_file` for what that asks of others.
+  static Archive map(const std::string& path, const ArchiveLimits& limits = {});
   /// Takes the bytes; `name` is what errors call them.
   static Archive from_bytes(std::vector<std::byte> bytes, const std::string& name, const ArchiveLimits& limits = {});
 
@@ -51,6 +55,8 @@ class Archive {
   [[nodiscard]] const ArchiveEntry* find(std::string_view name) const noexcept;
   /// An entry's bytes, unpacked and held against its CRC. Throws kInvalidPackage when damaged or missing.
   [[nodiscard]] std::vector<std::byte> read(std::string_view name) const;
+  /// Holds an entry against its CRC. Throws as `read`.
+  void check(std::string_view name) const;
   /// An entry's bytes where they lie in the file, unchecked; empty for one that is compressed or not there.
   /// They live as long as any copy of this archive.
   [[nodiscard]] std::span<const std::byte> view(std::string_view name) const noexcept;
@@ -59,6 +65,9 @@ class Archive {
 
  private:
   struct Contents;
+  [[nodiscard]] const ArchiveEntry& at(std::string_view name) const;
+  [[noreturn]] void fail_damaged(std::string_view name) const;
+  static Archive from_shared(SharedBytes bytes, const std::string& name, const ArchiveLimits& limits);
   Archive(std::string path, std::string root, std::shared_ptr<Contents> contents)
       : path_(std::move(path)), root_(std::move(root)), contents_(std::move(contents)) {}
 

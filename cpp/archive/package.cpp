@@ -112,7 +112,7 @@ std::optional<Manifest> read_manifest(const Archive& archive) {
 
 /// LibTorch does not look at the checksums, so a flipped bit in a weight would be another model.
 void check_sums(const Archive& archive) {
-  for (const ArchiveEntry& entry : archive.entries()) (void)archive.read(entry.name);
+  for (const ArchiveEntry& entry : archive.entries()) archive.check(entry.name);
 }
 
 void check_files(const Archive& archive, const Manifest& manifest) {
@@ -161,8 +161,8 @@ std::vector<std::string> package_files(const std::string& path) {
   }
 }
 
-Package open_package(const std::string& path, const ArchiveLimits& limits) {
-  Package package{.archive = Archive::open(path, limits), .manifest = std::nullopt};
+Package open_package(const std::string& path, bool mapped) {
+  Package package{.archive = mapped ? Archive::map(path) : Archive::open(path), .manifest = std::nullopt};
   require_program(package.archive);
   refuse_code_at_load(package.archive);
   check_sums(package.archive);

@@ -26,9 +26,9 @@ struct Package {
 /// looked for.
 std::vector<std::string> package_files(const std::string& path);
 
-/// Opens a package file, checks the archive and every record's checksum, refuses code at
+/// Opens a package file, read or `mapped` (see `map_file`), checks the archive and every record's checksum, refuses code at
 /// load, parses the manifest and holds every packaged file against its size and sha256; files that the
 /// manifest does not name are refused. Throws kNotFound, kIo, kInvalidPackage, kVersionMismatch, kUntrustedPackage.
-Package open_package(const std::string& path, const ArchiveLimits& limits = {});
+Package open_package(const std::string& path, bool mapped = false);
 
 }  // namespace portfire

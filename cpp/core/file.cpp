@@ -1,6 +1,7 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ class Descriptor {
   }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
   [[nodiscard]] int get() const { return fd_; }
   int release() {
     const int fd = fd_;
@@ -39,11 +41,13 @@ class Descriptor {
               cat(path, ": ", missing ? "no such file" : cat(what, ": ", std::strerror(error))));
 }
 
-}  // namespace
-
-std::vector<std::byte> read_file(const std::string& path, std::size_t max_bytes) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+Descriptor open_to_read(const std::string& path) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) fail(path, "cannot be opened", errno);
+  return file;
+}
+
+std::size_t size_of_regular(const Descriptor& file, const std::string& path, std::size_t max_bytes) {
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) fail(path, "cannot be read", errno);
   if (!S_ISREG(status.st_mode)) {
@@ -55,6 +59,14 @@ std::vector<std::byte> read_file(const std::string& path, std::size_t max_bytes)
                 cat(path, ": ", human_bytes(static_cast<double>(size)), "; at most ",
                     human_bytes(static_cast<double>(max_bytes)), " are read"));
   }
+  return size;
+}
+
+}  // namespace
+
+std::vector<std::byte> read_file(const std::string& path, std::size_t max_bytes) {
+  const Descriptor file = open_to_read(path);
+  const std::size_t size = size_of_regular(file, path, max_bytes);
   std::vector<std::byte> bytes(size);
   std::size_t done = 0;
   while (done < size) {
@@ -66,6 +78,16 @@ std::vector<std::byte> read_file(const std::string& path, std::size_t max_bytes)
   }
   bytes.resize(done);
   return bytes;
+}
+
+SharedBytes map_file(const std::string& path, std::size_t max_bytes) {
+  const Descriptor file = open_to_read(path);
+  const std::size_t size = size_of_regular(file, path, max_bytes);
+  if (size == 0) return {};
+  void* begin = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (begin == MAP_FAILED) fail(path, "cannot be mapped", errno);
+  return {.owner = std::shared_ptr<const void>(begin, [size](const void* at) { ::munmap(const_cast<void*>(at), size); }),
+          .bytes = {static_cast<const std::byte*>(begin), size}};
 }
 
 void write_file(const std::string& path, std::span<const std::byte> bytes) {

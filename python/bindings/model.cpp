@@ -16,7 +16,7 @@ namespace portfire::python {
 namespace {
 
 Model load(const py::object& path, const std::string& device, int threads, const std::string& engine,
-           const std::string& optimization, const std::string& precision, double max_error, bool trust_compiled,
+           const std::string& optimization, const std::string& precision, double max_error, bool map_file, bool trust_compiled,
            const std::vector<std::string>& trusted_keys, const std::vector<std::string>& allow_ops, std::int64_t max_pixels) {
   const std::string from = path_from(path);
   const LoadOptions options{.device = Device::parse(device),
@@ -28,7 +28,8 @@ Model load(const py::object& path, const std::string& device, int threads, const
                             .allow_ops = allow_ops,
                             .trust_compiled = trust_compiled,
                             .trusted_keys = trusted_keys,
-                            .max_pixels = max_pixels};
+                            .max_pixels = max_pixels,
+                            .map_file = map_file};
   const py::gil_scoped_release unlocked;
   return Model::load(from, options);
 }
@@ -149,7 +150,7 @@ void bind_model(py::module_& module) {
   py::class_<Model>(module, "Model", "A loaded model; immutable and thread-safe.")
       .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("threads") = 0,
            py::arg("engine") = "auto", py::arg("optimization") = "auto",
-           py::arg("precision") = "packaged", py::arg("max_error") = 0.0, py::arg("trust_compiled") = false,
+           py::arg("precision") = "packaged", py::arg("max_error") = 0.0, py::arg("map_file") = false, py::arg("trust_compiled") = false,
            py::arg("trusted_keys") = std::vector<std::string>{}, py::arg("allow_ops") = std::vector<std::string>{}, py::arg("max_pixels") = 0)
       .def("run", &run, py::arg("input"), py::kw_only(), py::arg("top_k") = 5)
       .def("run_each", &run_each, py::arg("inputs"), py::kw_only(), py::arg("top_k") = 5,

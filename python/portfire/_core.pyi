@@ -204,6 +204,7 @@ class Model:
         optimization: str = "auto",
         precision: str = "packaged",
         max_error: float = 0.0,
+        map_file: bool = False,
         trust_compiled: bool = False,
         trusted_keys: Sequence[str] = ...,
         allow_ops: Sequence[str] = ...,

@@ -116,6 +116,7 @@ def load(
     optimization: str = "auto",
     precision: str = "packaged",
     max_error: float = 0,
+    map_file: bool = False,
     trust_compiled: bool = False,
     trusted_keys: Sequence[str] = (),
     allow_ops: Sequence[str] = (),
@@ -137,6 +138,9 @@ def load(
             "fastest", which is bfloat16 where the processor computes in it and they hold.
         max_error: absolute and relative, of floating outputs in another precision than the package's; 0
             keeps the package's tolerance.
+        map_file: weights of a `model.pt2` are used where the file has them, which loads faster and shares
+            them with other processes. Replace such a file by renaming: cutting it short while it is in use
+            ends the process, writing to it (as `torch.export.save` does) changes the model.
         trust_compiled: machine code in the package may be loaded, which then can do what this process can.
         trusted_keys: public keys of minisign, as files or lines; what one of them signed in `<file>.minisig`
             is trusted as with `trust_compiled`.
@@ -154,6 +158,7 @@ def load(
         optimization=optimization,
         precision=precision,
         max_error=max_error,
+        map_file=map_file,
         trust_compiled=trust_compiled,
         trusted_keys=list(trusted_keys),
         allow_ops=list(allow_ops),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exported import PROGRAMS, Saved
 from faces import Program, run_in_python
 from PIL import Image
 from safetensors.numpy import load_file, save_file
@@ -65,6 +66,15 @@ def test_the_json_answer_is_that_of_python(scale: Path, tmp_path: Path, program:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((3, 1, 8, 8), np.float32))
     done = program("run", "--json", scale, tmp_path / "x.npy")
     assert done.objects[0]["answer"] == run_in_python(scale, tmp_path / "x.npy").answer
+
+
+def test_a_mapped_file_gives_the_same(saved: Saved, tmp_path: Path, program: Program) -> None:
+    path = saved("perceptron")
+    np.save(tmp_path / "x.npy", PROGRAMS["perceptron"].inputs[0].numpy())
+    read, mapped = (
+        program("run", "--json", path, tmp_path / "x.npy", *more) for more in ((), ("--map-file",))
+    )
+    assert (read.status, read.out) == (0, mapped.out)
 
 
 def test_answers_for_people_show_dtype_and_shape(bare: Path, x_npy: Path, program: Program) -> None:

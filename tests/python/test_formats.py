@@ -76,6 +76,24 @@ def test_the_graph_alone_is_a_package(path: Path) -> None:
     assert portfire.load(path.parents[1]).run(picture()).label in ("dark", "light")
 
 
+def test_a_mapped_file_may_be_replaced_while_it_is_in_use(path: Path) -> None:
+    exported = path.with_suffix(".pt2")
+    write(exported, formats=("graph",))
+    read, mapped = portfire.load(exported), portfire.load(exported, map_file=True)
+    place = exported.parent.resolve()
+    assert str(place) in Path("/proc/self/maps").read_text()
+    x = torch.rand(3, 3)
+    expected = np.from_dlpack(read.forward(x))
+    other = path.parent / "other.pt2"
+    other.write_bytes(b"something else")
+    other.rename(exported)
+    np.testing.assert_array_equal(np.from_dlpack(mapped.forward(x)), expected)
+    with pytest.raises(portfire.InvalidPackageError, match="not a package"):
+        portfire.load(exported, map_file=True)
+    del mapped
+    assert str(place) not in Path("/proc/self/maps").read_text()
+
+
 def test_the_files_of_a_version_are_one_model(path: Path) -> None:
     write(path, formats=BOTH)
     before = path.read_bytes()

@@ -54,6 +54,9 @@ struct LoadOptions {
   std::vector<std::string> trusted_keys{};  ///< public keys of minisign, as files or lines; what one of them signed in
                                             ///< `<file>.minisig` is trusted as with `trust_compiled`
   std::int64_t max_pixels = 0;         ///< tighter than the manifest's limit; 0 keeps the manifest's
+  bool map_file = false;               ///< weights of a `model.pt2` are used where the file has them, which loads faster and
+                                       ///< shares them with other processes; replace such a file by renaming: cutting
+                                       ///< it short while it is in use ends the process, writing to it changes the model
   bool check_golden = true;            ///< refuse to load where the golden samples do not hold; `verify` is for looking
   bool use_profile = true;             ///< what `tune` found on this machine decides where `engine` and `optimization` are auto
 };

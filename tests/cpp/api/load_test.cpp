@@ -2,6 +2,7 @@
 #include <portfire/model.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include <nlohmann/json.hpp>
 
@@ -89,6 +90,31 @@ TEST(Load, UsesTheOptimizationAskedFor) {
   EXPECT_EQ(Model::load(kBrightness, {.optimization = Optimization::kFreeze}).info().optimization, "freeze");
   EXPECT_EQ(Model::load(kBrightness, {.optimization = Optimization::kFull}).info().optimization, "full");
   EXPECT_EQ(Model::load(test::kTraced).info().optimization, "freeze");
+}
+
+/// True where this process has the file mapped.
+bool is_mapped(const std::string& path) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.ends_with(path)) return true;
+  }
+  return false;
+}
+
+TEST(Load, UsesWeightsWhereTheFileHasThemWhenAsked) {
+  const test::Folder folder;
+  const std::string file = std::filesystem::canonical(folder.at("")) / "layers.pt2";
+  std::filesystem::copy(resolve_package(test::kLayers), file);
+  const Tensor x = test::floats(std::vector<float>(4 * 8 * 8, 0.5F), {1, 4, 8, 8});
+  for (const Optimization level : {Optimization::kNone, Optimization::kFull}) {
+    const Model read = Model::load(file, {.optimization = level});
+    EXPECT_FALSE(is_mapped(file));
+    const Model mapped = Model::load(file, {.optimization = level, .map_file = true});
+    EXPECT_TRUE(is_mapped(file));
+    EXPECT_EQ(mapped.forward(x), read.forward(x));
+    EXPECT_TRUE(mapped.verify().passed());
+  }
+  EXPECT_FALSE(is_mapped(file));
 }
 
 TEST(Load, FallsBackToWhatTheGoldenSamplesAllowAndSaysWhy) {

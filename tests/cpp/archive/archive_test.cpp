@@ -49,6 +49,17 @@ TEST(Archive, GivesTheWholeFileToAnEngine) {
   EXPECT_TRUE(std::equal(archive.bytes().begin(), archive.bytes().end(), expected.begin(), expected.end()));
 }
 
+TEST(Archive, MappedIsTheSame) {
+  const std::string path = PORTFIRE_TEST_DATA "/packages/linear.pt";
+  const auto read = Archive::open(path);
+  const auto mapped = Archive::map(path);
+  EXPECT_TRUE(std::ranges::equal(mapped.entries(), read.entries()));
+  EXPECT_TRUE(std::ranges::equal(mapped.bytes(), read.bytes()));
+  for (const ArchiveEntry& entry : read.entries()) EXPECT_EQ(mapped.read(entry.name), read.read(entry.name)) << entry.name;
+  for (const ArchiveEntry& entry : read.entries()) mapped.check(entry.name);
+  expect_error([] { Archive::map(PORTFIRE_TEST_DATA "/packages/none.pt"); }, ErrorCode::kNotFound, "no such file");
+}
+
 TEST(Archive, SaysWhatAFileIsThatIsNoZip) {
   expect_error([] { Archive::from_bytes({}, "x.pt"); }, kDamaged, "x.pt: not a package (empty file); a TorchScript file is a zip");
   expect_error([] { Archive::from_bytes(bytes_of("Once upon a time"), "x.pt"); }, kDamaged,

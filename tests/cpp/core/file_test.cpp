@@ -41,6 +41,22 @@ TEST_F(File, ReadsWhatWasWritten) {
   EXPECT_EQ(Input::file(path("x")).read(), bytes);
 }
 
+TEST_F(File, MapsWhatWasWritten) {
+  const std::string text = "a longer text";
+  write_file(path("x"), std::as_bytes(std::span(text)));
+  const SharedBytes mapped = map_file(path("x"));
+  const auto said = [&] { return std::string(reinterpret_cast<const char*>(mapped.bytes.data()), mapped.bytes.size()); };
+  EXPECT_EQ(said(), text);
+  const std::string other = "new";
+  write_file(path("x"), std::as_bytes(std::span(other)));  // beside, and renamed: the old one lives on
+  EXPECT_EQ(said(), text);
+  std::ofstream(path("empty")).flush();
+  EXPECT_TRUE(map_file(path("empty")).bytes.empty());
+  EXPECT_THROW((void)map_file(path("x"), 2), Error);
+  EXPECT_THROW((void)map_file(path("none")), Error);
+  EXPECT_THROW((void)map_file(folder_.string()), Error);
+}
+
 TEST_F(File, WritingReplacesAndLeavesNothingBeside) {
   const std::string text = "new";
   std::ofstream(path("x")) << "a longer old text";
