@@ -75,7 +75,7 @@ class CompiledEngine final : public libtorch::BaseEngine {
   std::vector<Tensor> forward(std::span<const Tensor> inputs) const override {
     gate_.check(context(), inputs);
     return libtorch::translated(ErrorCode::kInvalidInput, context(), [&] {
-      const libtorch::CallScope scope(threads());
+      const libtorch::CallScope scope(threads(), memory());
       std::vector<at::Tensor> taken;
       taken.reserve(inputs.size());
       for (const Tensor& input : inputs) taken.push_back(plain(libtorch::to_torch(input)));

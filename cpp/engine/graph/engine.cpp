@@ -51,7 +51,7 @@ class GraphEngine final : public libtorch::BaseEngine {
     }
     if (!plan.conditions.empty()) check_sizes(plan, context, inputs);
     return libtorch::translated(ErrorCode::kInvalidInput, context, [&] {
-      const libtorch::CallScope scope(threads());
+      const libtorch::CallScope scope(threads(), memory());
       std::vector<Tensor> outputs;
       for (const IValue& output : run_block(plan.block, taken(plan, inputs))) {
         for (NamedTensor& one : libtorch::flatten(output)) outputs.push_back(std::move(one.tensor));

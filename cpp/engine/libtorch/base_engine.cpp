@@ -24,7 +24,7 @@ void use_threads(int threads) {
 
 Tensor BaseEngine::stack(std::span<const Tensor> samples) const {
   return translated(ErrorCode::kInvalidInput, context_, [&] {
-    const CallScope scope(threads_);
+    const CallScope scope(threads_, memory_);
     if (samples.size() == 1) return from_torch(to_torch(samples[0]).unsqueeze(0));
     std::vector<at::Tensor> rows;
     for (const Tensor& sample : samples) rows.push_back(to_torch(sample));

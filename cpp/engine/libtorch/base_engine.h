@@ -2,9 +2,11 @@
 
 #include <c10/core/InferenceMode.h>
 
+#include <optional>
 #include <string>
 
 #include "core/engine.h"
+#include "engine/libtorch/kept_memory.h"
 #include "engine/libtorch/quiet.h"
 
 namespace portfire::libtorch {
@@ -16,8 +18,11 @@ void use_threads(int threads);
 class CallScope {
  public:
   explicit CallScope(int threads) { use_threads(threads); }
+  /// A model's call, whose large tensors come from what the model keeps.
+  CallScope(int threads, const KeptMemory& memory) : CallScope(threads) { memory_.emplace(memory); }
 
  private:
+  std::optional<KeptMemory::Scope> memory_;
   Quiet quiet_;
   c10::InferenceMode inference_;
 };
@@ -38,12 +43,14 @@ class BaseEngine : public Engine {
   const std::string& context() const { return context_; }  ///< of an error in `forward`
   Device device() const { return device_; }
   int threads() const { return threads_; }
+  const KeptMemory& memory() const { return memory_; }
 
  private:
   std::string name_;
   std::string context_;
   Device device_;
   int threads_;
+  KeptMemory memory_;
 };
 
 /// Throws kUnsupported for a device that does not answer.

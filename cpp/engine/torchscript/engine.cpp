@@ -31,7 +31,7 @@ namespace {
 // runs as the hundredth does.
 class CallScope {
  public:
-  explicit CallScope(int threads) : scope_(threads) {}
+  CallScope(int threads, const libtorch::KeptMemory& memory) : scope_(threads, memory) {}
 
  private:
   libtorch::CallScope scope_;
@@ -73,14 +73,14 @@ class TorchScriptEngine final : public libtorch::BaseEngine {
     const auto found = methods_.find(method);
     const Program& program = found == methods_.end() ? kNoProgram : found->second;
     return libtorch::translated(ErrorCode::kInvalidInput, context_of(method), [&] {
-      const CallScope scope(threads());
+      const CallScope scope(threads(), memory());
       return libtorch::flatten(execute(program, method, inputs));
     });
   }
 
   std::vector<Tensor> forward(std::span<const Tensor> inputs) const override {
     return libtorch::translated(ErrorCode::kInvalidInput, context(), [&] {
-      const CallScope scope(threads());
+      const CallScope scope(threads(), memory());
       c10::IValue out = execute(forward_, "forward", inputs);
       std::vector<Tensor> outputs;
       if (out.isTensor()) {
