@@ -9,6 +9,7 @@ import pytest
 import torch
 from exported import Edit, Exported, call, eager, edited, in_json, in_program
 from torch import Tensor, nn
+from torch.export import Dim
 from torch.nn import functional as F
 
 import portfire
@@ -261,3 +262,32 @@ def test_an_activation_that_nobody_knows(tmp_path: Path) -> None:
     for level in LEVELS:
         with pytest.raises(portfire.Error, match="approximate"):
             portfire.load(changed, threads=1, optimization=level).forward(*one)
+
+
+class Blocks(nn.Module):
+    """Convolutions of 3 x 3 with channels enough for tiles, and some that look like them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(32, 64, 3, padding=1), nn.Conv2d(64, 64, 3, padding=1, bias=False)
+        self.norm, self.bare = nn.BatchNorm2d(64), nn.Conv2d(64, 32, 3)
+        self.dilated = nn.Conv2d(32, 32, 3, padding=2, dilation=2)
+        self.strided = nn.Conv2d(32, 32, 3, stride=2, padding=1)
+        self.grouped = nn.Conv2d(32, 32, 3, padding=1, groups=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self.first(x))
+        x = F.relu(self.norm(self.second(x)) + x)
+        x = F.gelu(self.bare(x))
+        return self.grouped(self.dilated(x) + x) + F.interpolate(self.strided(x), x.shape[2:])
+
+
+def test_large_convolutions_of_any_size(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    inputs = (torch.randn(2, 32, 20, 21),)
+    dims = {0: Dim("n", min=1, max=64), 2: Dim("h", min=6, max=512), 3: Dim("w", min=6, max=512)}
+    module = Blocks().eval()
+    model = portfire.load(Exported(module, inputs, (dims,)).save(tmp_path / "blocks.pt2"))
+    for sizes in ((2, 20, 21), (1, 6, 6), (1, 7, 64), (17, 9, 8), (3, 33, 40)):
+        x = torch.randn(sizes[0], 32, *sizes[1:])
+        torch.testing.assert_close(call(model, (x,))[0], module(x), rtol=1e-4, atol=1e-5)

@@ -30,6 +30,7 @@
 
 #include "engine/graph/kernels/direct/layer.h"
 #include "engine/graph/kernels/packed_linear.h"
+#include "variants.h"
 
 namespace portfire::graph::direct {
 namespace {
@@ -41,23 +42,6 @@ class Direct : public testing::Test {
  protected:
   Direct() { at::manual_seed(20); }
 };
-
-/// OpenMP's threads are not instrumented: to ThreadSanitizer all they do is a race.
-#if defined(__SANITIZE_THREAD__)
-constexpr int kMostThreads = 1;
-#else
-constexpr int kMostThreads = 2;
-#endif
-
-/// The kernels that this processor can run.
-std::vector<std::pair<std::string, const Kernels*>> variants() {
-  std::vector<std::pair<std::string, const Kernels*>> found{{"base", &kBase}};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.emplace_back("avx2", &kAvx2);
-  if (__builtin_cpu_supports("avx512f")) found.emplace_back("avx512", &kAvx512);
-#endif
-  return found;
-}
 
 at::Tensor packed(const at::Tensor& weight, std::int64_t width) {
   const std::int64_t panels = (weight.size(0) + width - 1) / width;

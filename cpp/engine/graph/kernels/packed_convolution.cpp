@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/graph/kernels/direct/layer.h"
+#include "engine/graph/kernels/direct/winograd.h"
 #include "engine/graph/kernels/packed.h"
 
 namespace portfire::graph {
@@ -37,6 +38,7 @@ class PackedConvolution final : public Kernel {
     const Convolution& c = convolution_;
     const bool is_plain = c.weight.scalar_type() == at::kFloat && c.weight.dim() == 4 && !c.transposed;
     if (is_plain && c.groups == 1) direct_.emplace(c.weight, c.bias);
+    if (is_plain && is_winograd()) winograd_.emplace(c.weight, c.bias);
     const bool is_depthwise = is_plain && c.groups > 1 && c.groups == c.weight.size(0) && c.weight.size(1) == 1;
     if (is_depthwise && direct::DepthwiseLayer::takes(c.groups)) depthwise_.emplace(c.weight, c.bias);
   }
@@ -47,7 +49,10 @@ class PackedConvolution final : public Kernel {
     const at::Tensor other = epilogue_.adds ? direct::resolved(stack[1].toTensor()) : at::Tensor();
     TORCH_CHECK(!other.defined() || (other.sizes() == at::IntArrayRef(sizes) && other.scalar_type() == x.scalar_type()),
                 "what is added to a convolution of ", x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
-    at::Tensor y = depthwise_ ? depthwise(x, other, sizes) : is_small(x) ? small(x, other, sizes) : large(x, other);
+    at::Tensor y = depthwise_                           ? depthwise(x, other, sizes)
+                   : winograd_ && is_worth_tiles(sizes) ? winograd(x, other, sizes)
+                   : is_ours(x)                         ? ours(x, other, sizes)
+                                                        : onednn(x, other);
     stack.clear();
     stack.emplace_back(std::move(y));
   }
@@ -72,8 +77,21 @@ class PackedConvolution final : public Kernel {
     return sizes;
   }
 
+  bool is_winograd() const {
+    const Convolution& c = convolution_;
+    const std::vector<std::int64_t> ones{1, 1};
+    return c.groups == 1 && c.weight.size(2) == 3 && c.weight.size(3) == 3 && c.stride == ones && c.dilation == ones &&
+           direct::WinogradLayer::takes(c.weight.size(1), c.weight.size(0));
+  }
+
+  bool is_worth_tiles(const std::vector<std::int64_t>& sizes) const {
+    constexpr double kLeastPixels = 32;
+    return static_cast<double>(sizes[0]) * static_cast<double>(sizes[2]) * static_cast<double>(sizes[3]) >= kLeastPixels;
+  }
+
   /// For our own kernel, or LibTorch's operator where there is none. In floating point: sizes may be any.
-  bool is_small(const at::Tensor& x) const {
+  bool is_ours(const at::Tensor& x) const {
+    if (direct::kernels().convolves && pads_little(x)) return true;
     const double pixels = static_cast<double>(x.numel()) / static_cast<double>(x.size(1));
     return pixels * static_cast<double>(convolution_.weight.numel()) < (pads_little(x) ? kLeastBeyondOurs : kLeastProducts);
   }
@@ -95,7 +113,13 @@ class PackedConvolution final : public Kernel {
     return bounds ? y : apply(epilogue_, std::move(y), other);
   }
 
-  at::Tensor small(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
+  at::Tensor winograd(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
+    const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
+    at::Tensor y = winograd_->convolution(x, other, sizes, convolution_.padding, bounds.value_or(direct::kUnbounded));
+    return bounds ? y : apply(epilogue_, std::move(y), {});
+  }
+
+  at::Tensor ours(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
     const Convolution& c = convolution_;
     if (!pads_little(x)) {
       return apply(epilogue_, at::convolution(x, c.weight, bias_, c.stride, c.padding, c.dilation, c.transposed, c.output_padding, c.groups), other);
@@ -105,7 +129,7 @@ class PackedConvolution final : public Kernel {
     return bounds ? y : apply(epilogue_, std::move(y), {});
   }
 
-  at::Tensor large(const at::Tensor& x, const at::Tensor& other) const {
+  at::Tensor onednn(const at::Tensor& x, const at::Tensor& other) const {
     const at::Tensor weight = weights_.for_input(x.sizes());
     return epilogue_.adds ? with_add(x, other, weight) : plain(x, weight);
   }
@@ -157,6 +181,7 @@ class PackedConvolution final : public Kernel {
   OptionalTensor bias_;
   PackedWeights weights_;
   std::optional<direct::Layer> direct_;
+  std::optional<direct::WinogradLayer> winograd_;
   std::optional<direct::DepthwiseLayer> depthwise_;
 };
 

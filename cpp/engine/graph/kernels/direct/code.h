@@ -76,9 +76,25 @@ __attribute__((noinline)) void tile(const Product& p, Cursor& cursor, std::int64
   }
   const Vector low = all(p.low);
   const Vector high = all(p.high);
+  const std::int64_t begin = first_row * p.outputs + first_panel * kWidth;
+  if (p.outputs - first_panel * kWidth >= P * kWidth) {
+    if (p.other) {
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+        for (int j = 0; j < P; ++j) sums[r][j] += load(p.other + begin + r * p.outputs + j * kWidth);
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int j = 0; j < P; ++j) store(p.y + begin + r * p.outputs + j * kWidth, within(sums[r][j], low, high));
+    }
+    return;
+  }
   for (int r = 0; r < R; ++r) {
     for (int j = 0; j < P; ++j) {
-      const std::int64_t at = (first_row + r) * p.outputs + (first_panel + j) * kWidth;
+      const std::int64_t at = begin + r * p.outputs + j * kWidth;
       const std::int64_t left = p.outputs - (first_panel + j) * kWidth;
       float* to = p.y + at;
       if (left >= kWidth) {
@@ -125,6 +141,8 @@ void multiply(const Product& p, std::int64_t first_row, std::int64_t last_row) {
   for (; panel + 2 <= count; panel += 2) panels<2, 6>(p, cursor, last_row, panel);
   if (panel < count) panels<1, 8>(p, cursor, last_row, panel);
 }
+
+#include "engine/graph/kernels/direct/winograd_code.h"
 
 /// V vectors of channels of one pixel.
 template <int V>

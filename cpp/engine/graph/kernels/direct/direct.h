@@ -70,11 +70,28 @@ struct Lstm {
   bool reversed = false;
 };
 
-/// Kernels of our own, for layers that are over before oneDNN has begun; the same code, compiled for the vectors that
-/// a processor may have.
+/// A convolution of 3 x 3 in steps of 1, channels-last, the way of Winograd (F(2 x 2, 3 x 3) in Lavin and Gray, "Fast
+/// Algorithms for Convolutional Neural Networks", 2015): four of its values take 16 products for each channel rather than 36.
+/// A tile is 4 x 4 of the input and 2 x 2 of the result; tiles are counted through all images. Inputs and outputs are
+/// multiples of `width` (see Kernels).
+struct Winograd {
+  const float* x = nullptr;      ///< [images, height, width, inputs]
+  std::int64_t height = 0, width = 0, inputs = 0, pad_height = 0, pad_width = 0;
+  std::int64_t tiles_down = 0, tiles_across = 0;
+  const float* zeros = nullptr;  ///< [inputs]
+  const float* bias = nullptr;   ///< [outputs]
+  const float* other = nullptr;  ///< added before the bounds where there is one, as y
+  float low = 0, high = 0;
+  float* y = nullptr;            ///< [images, out_height, out_width, outputs]
+  std::int64_t out_height = 0, out_width = 0, outputs = 0;
+};
+
+/// Kernels of our own, for layers that are over before oneDNN has begun, and where it is slow for those that are not;
+/// the same code, compiled for the vectors that a processor may have.
 struct Kernels {
   std::int64_t width;  ///< floats in a vector, and so outputs in a panel of a packed weight
   std::int64_t most_products;  ///< multiplications of a linear layer beyond which oneDNN is faster
+  bool convolves;  ///< faster than oneDNN, however large the convolution
   void (*multiply)(const Product& product, std::int64_t first_row, std::int64_t last_row);
   /// Lines of y from `first` to `last`, counted through all images.
   void (*depthwise)(const Depthwise& depthwise, std::int64_t first, std::int64_t last);
@@ -84,6 +101,10 @@ struct Kernels {
   void (*affine)(const Affine& affine, std::int64_t first_pixel, std::int64_t last_pixel);
   /// Lines of y from `first` to `last`, counted through all images; `line` holds width * channels floats.
   void (*max_pool)(const MaxPool& pool, std::int64_t first, std::int64_t last, float* line);
+  /// What the tiles' pixels become, at `spread` [16, room, inputs].
+  void (*winograd_spread)(const Winograd& winograd, std::int64_t first_tile, std::int64_t last_tile, float* spread, std::int64_t room);
+  /// The result of the tiles from their 16 products [16, room, outputs].
+  void (*winograd_gather)(const Winograd& winograd, std::int64_t first_tile, std::int64_t last_tile, const float* products, std::int64_t room);
 };
 
 /// Those for this processor.

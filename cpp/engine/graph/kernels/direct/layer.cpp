@@ -14,6 +14,7 @@ namespace portfire::graph::direct {
 namespace {
 
 constexpr std::int64_t kProductsOfAThread = 1 << 18;  // some 10 us: less is not worth a second thread
+constexpr std::int64_t kNearBytes = 1 << 17;           // what rows may take of the second cache
 
 /// [O, K] -> [panels, K, width], zeros behind the last output.
 at::Tensor packed(const at::Tensor& weight, std::int64_t width) {
@@ -24,8 +25,11 @@ at::Tensor packed(const at::Tensor& weight, std::int64_t width) {
 
 void multiply(const Product& product, std::int64_t rows) {
   const std::int64_t products = product.outputs * product.segments * product.length;
-  at::parallel_for(0, rows, std::max<std::int64_t>(1, kProductsOfAThread / products),
-                   [&](std::int64_t first, std::int64_t last) { kernels().multiply(product, first, last); });
+  // As many rows at a time as stay near while they meet the weight, panel for panel.
+  const std::int64_t block = std::max<std::int64_t>(kNearBytes / ((product.column_step + product.outputs) * static_cast<std::int64_t>(sizeof(float))), 48);
+  at::parallel_for(0, rows, std::max<std::int64_t>(1, kProductsOfAThread / products), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t row = first; row < last; row += block) kernels().multiply(product, row, std::min(row + block, last));
+  });
 }
 
 /// [N, C, H, W] -> [N, H + 2 top, W + 2 left, C] in one piece; the input itself where it is that already.

@@ -1,0 +1,110 @@
+#include "engine/graph/kernels/direct/winograd.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+
+namespace portfire::graph::direct {
+namespace {
+
+constexpr std::int64_t kProducts = 16;  // of a tile
+constexpr std::int64_t kNearBytes = 1 << 18;  // what a block of tiles may take of the second cache
+constexpr std::int64_t kLeastChannels = 32;  // fewer, and the tiles cost more than they save
+constexpr std::int64_t kLeastTiles = 24;  // that make it worth to read the weight
+
+/// As many tiles as stay near, and enough to read the weight for.
+std::int64_t tiles_of_block(std::int64_t inputs, std::int64_t outputs) {
+  const std::int64_t near = kNearBytes / (kProducts * (inputs + outputs) * static_cast<std::int64_t>(sizeof(float)));
+  return std::max(near / kLeastTiles, std::int64_t{1}) * kLeastTiles;
+}
+
+/// The 16 products of `count` tiles, those from `first` to `last` of them.
+void multiply_tiles(const Winograd& task, const at::Tensor& weight, const float* spread, float* products, std::int64_t room, std::int64_t count,
+                    std::int64_t first, std::int64_t last) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const std::int64_t offset = 0;
+  for (std::int64_t k = first; k < last; ++k) {
+    kernels().multiply({.x = spread + k * room * task.inputs, .across = count, .column_step = task.inputs, .offsets = &offset, .length = task.inputs,
+                        .weight = weight.const_data_ptr<float>() + k * task.inputs * task.outputs, .bias = task.zeros,
+                        .low = -kInfinity, .high = kInfinity, .y = products + k * room * task.outputs, .outputs = task.outputs},
+                       0, count);
+  }
+}
+
+}  // namespace
+
+WinogradLayer::WinogradLayer(at::Tensor weight, at::Tensor bias) : weight_(std::move(weight)), bias_(std::move(bias)) {}
+
+bool WinogradLayer::takes(std::int64_t inputs, std::int64_t outputs) {
+  const auto enough = [](std::int64_t channels) { return channels >= kLeastChannels && channels % kernels().width == 0; };
+  return kernels().convolves && enough(inputs) && enough(outputs);
+}
+
+void WinogradLayer::pack() const {
+  std::call_once(packed_once_, [this] {
+    // G g G^T, in float64
+    const at::Tensor g = at::tensor({1.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0.0, 0.0, 1.0}, at::kDouble).view({4, 3});
+    const at::Tensor spread = at::matmul(at::matmul(g, weight_.to(at::kDouble)), g.t()).to(at::kFloat);  // [O, I, 4, 4]
+    const std::int64_t outputs = weight_.size(0), inputs = weight_.size(1), width = kernels().width;
+    packed_weight_ = spread.permute({2, 3, 0, 1}).reshape({kProducts, outputs / width, width, inputs}).transpose(2, 3).contiguous();
+    packed_bias_ = bias_.defined() ? bias_.contiguous() : at::zeros({outputs}, weight_.options());
+  });
+}
+
+at::Tensor WinogradLayer::convolution(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes,
+                                      const std::vector<std::int64_t>& padding, Bounds bounds) const {
+  pack();
+  const at::Tensor whole = x.contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor added = other.defined() ? other.contiguous(at::MemoryFormat::ChannelsLast) : other;
+  at::Tensor y = at::empty(sizes, x.options(), at::MemoryFormat::ChannelsLast);
+  const std::int64_t inputs = x.size(1), outputs = sizes[1];
+  const at::Tensor zeros = at::zeros({std::max(inputs, outputs)}, x.options());
+  const Winograd task{.x = whole.const_data_ptr<float>(), .height = x.size(2), .width = x.size(3), .inputs = inputs, .pad_height = padding[0],
+                      .pad_width = padding[1], .tiles_down = (sizes[2] + 1) / 2, .tiles_across = (sizes[3] + 1) / 2,
+                      .zeros = zeros.const_data_ptr<float>(), .bias = packed_bias_.const_data_ptr<float>(),
+                      .other = added.defined() ? added.const_data_ptr<float>() : nullptr, .low = bounds.low, .high = bounds.high,
+                      .y = y.mutable_data_ptr<float>(), .out_height = sizes[2], .out_width = sizes[3], .outputs = outputs};
+  const std::int64_t tiles = sizes[0] * task.tiles_down * task.tiles_across;
+  const std::int64_t threads = at::get_num_threads();
+  const std::int64_t room = std::min(tiles, tiles_of_block(inputs, outputs));
+  const at::Tensor rooms = at::empty({threads, kProducts * room * (inputs + outputs)}, x.options());
+  const auto room_of = [&](std::int64_t thread) { return rooms.mutable_data_ptr<float>() + thread * rooms.size(1); };
+  const std::int64_t products_begin = kProducts * room * inputs;
+  if (tiles < threads * kLeastTiles) {  // the threads share a block's steps
+    float* const spread = room_of(0);
+    for (std::int64_t first = 0; first < tiles; first += room) {
+      const std::int64_t count = std::min(room, tiles - first);
+      at::parallel_for(0, count, 4, [&](std::int64_t from, std::int64_t to) {
+        kernels().winograd_spread(task, first + from, first + to, spread + from * inputs, room);
+      });
+      at::parallel_for(0, kProducts, 1, [&](std::int64_t from, std::int64_t to) {
+        multiply_tiles(task, packed_weight_, spread, spread + products_begin, room, count, from, to);
+      });
+      at::parallel_for(0, count, 4, [&](std::int64_t from, std::int64_t to) {
+        kernels().winograd_gather(task, first + from, first + to, spread + products_begin + from * outputs, room);
+      });
+    }
+    return y;
+  }
+  at::parallel_for(0, tiles, kLeastTiles, [&](std::int64_t from, std::int64_t to) {
+    float* const spread = room_of(at::get_thread_num());
+    const std::int64_t blocks = (to - from + room - 1) / room;
+    for (std::int64_t k = 0; k < blocks; ++k) {
+      const std::int64_t first = from + (to - from) * k / blocks;
+      const std::int64_t last = from + (to - from) * (k + 1) / blocks;
+      kernels().winograd_spread(task, first, last, spread, room);
+      multiply_tiles(task, packed_weight_, spread, spread + products_begin, room, last - first, 0, kProducts);
+      kernels().winograd_gather(task, first, last, spread + products_begin, room);
+    }
+  });
+  return y;
+}
+
+}  // namespace portfire::graph::direct
