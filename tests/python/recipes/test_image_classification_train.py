@@ -285,9 +285,3 @@ def test_a_run_says_three_lines_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_digits_cnn_is_right_on_at_least_98_5_percent(tmp_path: Path) -> None:
     assert run(train.PRESETS["digits-cnn"](), tmp_path).metrics.accuracy >= 0.985
-
-
-@pytest.mark.slow
-@pytest.mark.data
-def test_mnist_cnn_is_right_on_at_least_98_5_percent(tmp_path: Path, data_folder: Path) -> None:
-    assert run(train.PRESETS["mnist-cnn"](), tmp_path, data=data_folder).metrics.accuracy >= 0.985
