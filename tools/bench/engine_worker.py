@@ -85,6 +85,24 @@ def portfire_file(job: Job, file: str) -> Prepare:
     return lambda x, _: lambda: model.forward(x)
 
 
+def portfire_compiled(job: Job) -> Prepare:
+    import portfire
+
+    path = job.folder / "compiled"
+    model = portfire.load(path, threads=job.threads, engine="compiled", trust_compiled=True)
+    return lambda x, _: lambda: model.forward(x)
+
+
+def portfire_static(job: Job) -> Prepare:
+    import portfire
+
+    def prepare(x: Array, _: Array) -> Call:
+        model = portfire.load(job.folder / f"static-{len(x)}.pt2", threads=job.threads)
+        return lambda: model.forward(x)
+
+    return prepare
+
+
 def onnxruntime(job: Job) -> Prepare:
     """Inputs and outputs bound, so that no call copies them."""
     if job.precision != "float32":
@@ -143,6 +161,8 @@ ENGINES: dict[str, tuple[str, Callable[[Job], Prepare]]] = {
     "torchscript": ("torch", torchscript),
     "portfire torchscript": ("portfire", lambda job: portfire_file(job, "model.pt")),
     "portfire graph": ("portfire", lambda job: portfire_file(job, "model.pt2")),
+    "portfire static": ("portfire", portfire_static),
+    "portfire compiled": ("portfire", portfire_compiled),
     "aotinductor": ("torch._inductor.package", aotinductor),
     "onnxruntime": ("onnxruntime", onnxruntime),
     "openvino": ("openvino", openvino),

@@ -3,7 +3,8 @@
 
 Each engine runs in a process of its own, and the others are stopped while it is timed. A cell is the least
 time of a call by its batch, once the answer was held against eager's. ONNX Runtime has inputs and outputs
-bound, OpenVINO is reshaped to the batch, AOTInductor has frozen weights and a dynamic batch. For all of them
+bound, OpenVINO is reshaped to the batch, AOTInductor has frozen weights and a dynamic batch, "portfire static" is
+the graph of a program that was exported for the batch. For all of them
 glibc keeps freed memory, as it does for the portfire program (--malloc stock: for none).
 
 Usage: .venv/bin/python tools/bench/engines.py --peers peers/bin/python   (after tools/build; --help has the
@@ -38,7 +39,7 @@ from engine_worker import ENGINES, PEERS
 HERE = Path(__file__).resolve().parent
 LIBC = ctypes.CDLL(None)
 ROUNDS = 5
-OPTIONAL = ("aotinductor", "openvino-dynamic")
+OPTIONAL = ("portfire static", "portfire compiled", "aotinductor", "openvino-dynamic")
 # What the portfire program asks glibc for with mallopt.
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
@@ -177,6 +178,10 @@ def export(settings: Settings, name: str, precision: str, batches: list[int]) ->
     if "aotinductor" in ours:
         for threads in settings.threads:
             make("aoti", [f"aoti-{threads}.pt2"], ["aotinductor"], threads)
+    if "portfire compiled" in ours:
+        make("compiled", ["compiled/1/model.pt2"], ["portfire compiled"])
+    if "portfire static" in ours:
+        make("static", [f"static-{batch}.pt2" for batch in batches], ["portfire static"])
     return folder, missing
 
 
@@ -330,7 +335,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--precision", nargs="+", choices=["float32", "bfloat16"], default=["float32"])
     default = [engine for engine in ENGINES if engine not in OPTIONAL]
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=default, metavar="ENGINE")
-    parser.add_argument("--aoti", action="store_true", help="AOTInductor too; needs a compiler, and minutes")
+    parser.add_argument(
+        "--aoti",
+        action="store_true",
+        help="AOTInductor too, bare and in our packages; needs a compiler, and minutes",
+    )
     parser.add_argument("--peers", metavar="PYTHON", help="an interpreter that has ONNX Runtime and OpenVINO")
     parser.add_argument("--seconds", type=float, default=1.0, help=f"for a cell, in {ROUNDS} rounds")
     parser.add_argument("--limit", type=float, default=600.0, help="seconds until a cell is given up")
@@ -344,7 +353,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    wanted = {*given.engines, *(["aotinductor"] if given.aoti else [])}
+    wanted = {*given.engines, *(["aotinductor", "portfire compiled"] if given.aoti else [])}
     if not given.peers:
         wanted -= set(PEERS)
     with tempfile.TemporaryDirectory() as temporary:

@@ -333,11 +333,48 @@ def write_aoti(folder: Path) -> None:
         torch._inductor.aoti_compile_and_package(program, package_path=str(path))
 
 
+def write_compiled(name: str, precision: str, folder: Path) -> None:
+    """compiled/1/model.pt2: AOTInductor's code in a package of ours, for any number of threads."""
+    import portfire
+    from portfire.manifest import MethodSpec, TensorSpec, Tolerance
+
+    x, y = inputs(name, 1).numpy(), np.load(folder / "y-1.npy")
+    bounds = {"minimum": 0, "maximum": MODELS[name].vocabulary - 1} if MODELS[name].vocabulary else {}
+    portfire.package(
+        restore(name, precision, folder),
+        folder / "compiled" / "1" / "model.pt2",
+        name=name,
+        task="tensor",
+        licence="Apache-2.0",
+        golden=[x, inputs(name, 2).numpy()],
+        formats=("graph", "compiled"),
+        methods={
+            "forward": MethodSpec(
+                inputs=(TensorSpec(name="x", dtype=str(x.dtype), shape=("N", *x.shape[1:]), **bounds),),
+                outputs=(TensorSpec(name="y", dtype="float32", shape=("N", *y.shape[1:])),),
+            )
+        },
+        tolerances={"float32": Tolerance(atol=1.0, rtol=1.0)},  # the benchmark holds answers against eager's
+    )
+
+
+def write_static(name: str, precision: str, folder: Path, batches: list[int]) -> None:
+    """static-N.pt2: exported for each batch alone."""
+    for batch in batches:
+        program = torch.export.export(restore(name, precision, folder), (inputs(name, batch),))
+        torch.export.save(program, folder / f"static-{batch}.pt2")
+
+
 def main() -> int:
     warnings.simplefilter("ignore")
     what, name, precision, folder, *batches = sys.argv[1:]
+    sizes = [int(batch) for batch in batches]
     if what == "torch":
-        write_torch(name, precision, Path(folder), [int(batch) for batch in batches])
+        write_torch(name, precision, Path(folder), sizes)
+    elif what == "compiled":
+        write_compiled(name, precision, Path(folder))
+    elif what == "static":
+        write_static(name, precision, Path(folder), sizes)
     elif what == "onnx":
         write_onnx(name, Path(folder))
     else:

@@ -61,9 +61,9 @@ TEST_F(Direct, MultipliesWhateverTheNumberOfRowsAndOutputs) {
         const at::Tensor panels = packed(weight, kernels->width);
         const at::Tensor y = at::zeros({rows + 1, outputs});  // a row behind, that must stay
         const std::int64_t offset = 0;
-        const Product product{.x = x.const_data_ptr<float>(), .across = rows, .column_step = 19, .offsets = &offset, .length = 19,
+        const Product product{.x = x.const_data_ptr<float>(), .from = {.across = rows, .column_step = 19}, .offsets = &offset, .length = 19,
                               .weight = panels.const_data_ptr<float>(), .bias = bias.const_data_ptr<float>(), .other = other.const_data_ptr<float>(),
-                              .low = -1, .high = 3, .y = y.mutable_data_ptr<float>(), .outputs = outputs};
+                              .low = -1, .high = 3, .y = y.mutable_data_ptr<float>(), .to = {.image_step = outputs}, .outputs = outputs};
         kernels->multiply(product, 0, rows / 2);  // as two threads would
         kernels->multiply(product, rows / 2, rows);
         const at::Tensor expected = (at::linear(x, weight, bias.narrow(0, 0, outputs)) + other).clamp(-1, 3);
@@ -116,11 +116,11 @@ TEST_F(Direct, ConvolvesEachChannelByItself) {
     for (const std::int64_t channels : {16, 19, 32, 33, 96, 200}) {
       for (const auto& [size, stride, padding, dilation] : {std::array{3L, 1L, 1L, 1L}, {3L, 2L, 1L, 1L}, {5L, 1L, 4L, 2L}, {1L, 1L, 0L, 1L}, {2L, 3L, 0L, 1L}}) {
         SCOPED_TRACE(name + " " + std::to_string(channels) + " " + std::to_string(size) + "/" + std::to_string(stride));
-        const at::Tensor x = at::randn({2, channels, 11, 9}).contiguous(at::MemoryFormat::ChannelsLast), weight = at::randn({channels, 1, size, size});
+        const at::Tensor x = at::randn({2, channels, 11, 21}).contiguous(at::MemoryFormat::ChannelsLast), weight = at::randn({channels, 1, size, size});
         const at::Tensor bias = at::randn({channels}), turned = weight.permute({2, 3, 1, 0}).contiguous();
         const at::Tensor expected = at::conv2d(x, weight, bias, {stride, stride}, {padding, padding}, {dilation, dilation}, channels);
         const at::Tensor y = at::zeros(expected.sizes()).contiguous(at::MemoryFormat::ChannelsLast);
-        const Depthwise task{.x = x.const_data_ptr<float>(), .height = 11, .width = 9, .channels = channels, .kernel_height = size, .kernel_width = size,
+        const Depthwise task{.x = x.const_data_ptr<float>(), .height = 11, .width = 21, .channels = channels, .kernel_height = size, .kernel_width = size,
                              .stride_height = stride, .stride_width = stride, .pad_height = padding, .pad_width = padding, .dilation_height = dilation,
                              .dilation_width = dilation, .weight = turned.const_data_ptr<float>(), .bias = bias.const_data_ptr<float>(), .low = -2, .high = 2,
                              .y = y.mutable_data_ptr<float>(), .out_height = y.size(2), .out_width = y.size(3)};

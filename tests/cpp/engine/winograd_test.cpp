@@ -60,9 +60,10 @@ TEST_F(WinogradTest, ConvolvesWithEveryKindOfVectors) {
     const at::Tensor spread = at::empty({16, room, inputs}), products = at::empty({16, room, outputs});
     kernels->winograd_spread(task, 0, tiles, spread.mutable_data_ptr<float>(), room);
     for (std::int64_t k = 0; k < 16; ++k) {
-      kernels->multiply({.x = spread.const_data_ptr<float>() + k * room * inputs, .across = tiles, .column_step = inputs, .offsets = &offset,
+      kernels->multiply({.x = spread.const_data_ptr<float>() + k * room * inputs, .from = {.across = tiles, .column_step = inputs}, .offsets = &offset,
                          .length = inputs, .weight = packed.const_data_ptr<float>() + k * inputs * outputs, .bias = zeros.const_data_ptr<float>(),
-                         .low = kUnbounded.low, .high = kUnbounded.high, .y = products.mutable_data_ptr<float>() + k * room * outputs, .outputs = outputs},
+                         .low = kUnbounded.low, .high = kUnbounded.high, .y = products.mutable_data_ptr<float>() + k * room * outputs,
+                         .to = {.image_step = outputs}, .outputs = outputs},
                         0, tiles);
     }
     kernels->winograd_gather(task, 0, tiles, products.const_data_ptr<float>(), room);

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "engine/graph/kernels/direct/layer.h"
+#include "engine/graph/kernels/direct/transposed.h"
+#include "engine/graph/kernels/direct/volume.h"
 #include "engine/graph/kernels/direct/winograd.h"
 #include "engine/graph/kernels/packed.h"
 
@@ -37,8 +39,11 @@ class PackedConvolution final : public Kernel {
     if (convolution_.bias.defined()) bias_ = convolution_.bias;
     const Convolution& c = convolution_;
     const bool is_plain = c.weight.scalar_type() == at::kFloat && c.weight.dim() == 4 && !c.transposed;
+    const bool is_volume = c.weight.scalar_type() == at::kFloat && c.weight.dim() == 5 && !c.transposed && c.groups == 1;
+    if (is_volume && direct::kernels().convolves) volume_.emplace(c.weight, c.bias);
     if (is_plain && c.groups == 1) direct_.emplace(c.weight, c.bias);
     if (is_plain && is_winograd()) winograd_.emplace(c.weight, c.bias);
+    if (is_phased()) transposed_.emplace(c.weight, c.bias, c.stride, c.padding);
     const bool is_depthwise = is_plain && c.groups > 1 && c.groups == c.weight.size(0) && c.weight.size(1) == 1;
     if (is_depthwise && direct::DepthwiseLayer::takes(c.groups)) depthwise_.emplace(c.weight, c.bias);
   }
@@ -50,6 +55,8 @@ class PackedConvolution final : public Kernel {
     TORCH_CHECK(!other.defined() || (other.sizes() == at::IntArrayRef(sizes) && other.scalar_type() == x.scalar_type()),
                 "what is added to a convolution of ", x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
     at::Tensor y = depthwise_                           ? depthwise(x, other, sizes)
+                   : transposed_ && is_wide(x)          ? transposed(x, sizes)
+                   : volume_ && pads_little(x)          ? volume(x, other, sizes)
                    : winograd_ && is_worth_tiles(sizes) ? winograd(x, other, sizes)
                    : is_ours(x)                         ? ours(x, other, sizes)
                                                         : onednn(x, other);
@@ -84,6 +91,15 @@ class PackedConvolution final : public Kernel {
            direct::WinogradLayer::takes(c.weight.size(1), c.weight.size(0));
   }
 
+  bool is_phased() const {
+    const Convolution& c = convolution_;
+    return c.transposed && c.groups == 1 && c.weight.scalar_type() == at::kFloat && c.weight.dim() == 4 &&
+           c.dilation == std::vector<std::int64_t>{1, 1} && direct::TransposedLayer::takes(c.weight, c.stride);
+  }
+
+  /// Less would be mostly padding.
+  static bool is_wide(const at::Tensor& x) { return x.size(2) >= 4 && x.size(3) >= 4; }
+
   bool is_worth_tiles(const std::vector<std::int64_t>& sizes) const {
     constexpr double kLeastPixels = 32;
     return static_cast<double>(sizes[0]) * static_cast<double>(sizes[2]) * static_cast<double>(sizes[3]) >= kLeastPixels;
@@ -91,16 +107,16 @@ class PackedConvolution final : public Kernel {
 
   /// For our own kernel, or LibTorch's operator where there is none. In floating point: sizes may be any.
   bool is_ours(const at::Tensor& x) const {
-    if (direct::kernels().convolves && pads_little(x)) return true;
+    const bool can = direct_ && pads_little(x);
+    if (can && direct::kernels().convolves) return true;
     const double pixels = static_cast<double>(x.numel()) / static_cast<double>(x.size(1));
-    return pixels * static_cast<double>(convolution_.weight.numel()) < (pads_little(x) ? kLeastBeyondOurs : kLeastProducts);
+    return pixels * static_cast<double>(convolution_.weight.numel()) < (can ? kLeastBeyondOurs : kLeastProducts);
   }
 
-  /// Our own kernel copies its input with the padding around it.
+  /// Our own kernels copy their input with the padding around it.
   bool pads_little(const at::Tensor& x) const {
-    if (!direct_) return false;
     double growth = 1;
-    for (std::size_t k = 0; k < 2; ++k) {
+    for (std::size_t k = 0; k < convolution_.padding.size(); ++k) {
       growth *= 1 + 2 * static_cast<double>(convolution_.padding[k]) / static_cast<double>(x.size(static_cast<std::int64_t>(k) + 2));
     }
     return growth <= kMostGrowth || growth * static_cast<double>(x.numel()) <= kAnyGrowth;
@@ -113,6 +129,19 @@ class PackedConvolution final : public Kernel {
     return bounds ? y : apply(epilogue_, std::move(y), other);
   }
 
+  at::Tensor transposed(const at::Tensor& x, const std::vector<std::int64_t>& sizes) const {
+    const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
+    at::Tensor y = transposed_->convolution(x, sizes, bounds.value_or(direct::kUnbounded));
+    return bounds ? y : apply(epilogue_, std::move(y), {});
+  }
+
+  at::Tensor volume(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
+    const Convolution& c = convolution_;
+    const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
+    at::Tensor y = volume_->convolution(x, other, sizes, c.stride, c.padding, c.dilation, bounds.value_or(direct::kUnbounded));
+    return bounds ? y : apply(epilogue_, std::move(y), {});
+  }
+
   at::Tensor winograd(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
     const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
     at::Tensor y = winograd_->convolution(x, other, sizes, convolution_.padding, bounds.value_or(direct::kUnbounded));
@@ -121,7 +150,7 @@ class PackedConvolution final : public Kernel {
 
   at::Tensor ours(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes) const {
     const Convolution& c = convolution_;
-    if (!pads_little(x)) {
+    if (!direct_ || !pads_little(x)) {
       return apply(epilogue_, at::convolution(x, c.weight, bias_, c.stride, c.padding, c.dilation, c.transposed, c.output_padding, c.groups), other);
     }
     const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
@@ -182,6 +211,8 @@ class PackedConvolution final : public Kernel {
   PackedWeights weights_;
   std::optional<direct::Layer> direct_;
   std::optional<direct::WinogradLayer> winograd_;
+  std::optional<direct::TransposedLayer> transposed_;
+  std::optional<direct::VolumeLayer> volume_;
   std::optional<direct::DepthwiseLayer> depthwise_;
 };
 

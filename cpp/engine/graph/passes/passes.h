@@ -27,7 +27,7 @@ void pack_linears(Block& block);
 void pack_batch_norms(Block& block);
 
 /// Activations are channels-last now, of which a view may be impossible that was possible before: views copy where they
-/// have to, where no later step writes to a tensor.
+/// have to, where no later step writes to a tensor. What flattens all axes but the first goes to a kernel of our own.
 void loosen_views(Block& block);
 
 /// LSTMs of constant float32 weights go to a kernel of our own.

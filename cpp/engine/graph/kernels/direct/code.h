@@ -23,39 +23,46 @@ Vector within(Vector v, Vector low, Vector high) {
 }
 
 /// Where rows begin, one after the other: a division for each would cost more than a small row.
+template <typename Float>
 class Cursor {
  public:
-  Cursor(const Product& p, std::int64_t row) : p_(p), row_(row), column_(row % p.across), line_(row / p.across % p.down) {
-    image_ = p.x + row / p.across / p.down * p.image_step;
-    line_begin_ = image_ + line_ * p.row_step;
+  Cursor(Float* begin, const Grid& grid, std::int64_t row) : grid_(grid), row_(row), column_(row % grid.across), line_(row / grid.across % grid.down) {
+    image_ = begin + row / grid.across / grid.down * grid.image_step;
+    line_begin_ = image_ + line_ * grid.row_step;
   }
   std::int64_t row() const { return row_; }
-  const float* next() {
-    const float* here = line_begin_ + column_ * p_.column_step;
+  Float* next() {
+    Float* here = line_begin_ + column_ * grid_.column_step;
     ++row_;
-    if (++column_ < p_.across) return here;
+    if (++column_ < grid_.across) return here;
     column_ = 0;
-    line_begin_ += p_.row_step;
-    if (++line_ < p_.down) return here;
+    line_begin_ += grid_.row_step;
+    if (++line_ < grid_.down) return here;
     line_ = 0;
-    image_ += p_.image_step;
+    image_ += grid_.image_step;
     line_begin_ = image_;
     return here;
   }
 
  private:
-  const Product& p_;
+  const Grid& grid_;
   std::int64_t row_, column_, line_;
-  const float* image_;
-  const float* line_begin_;
+  Float* image_;
+  Float* line_begin_;
+};
+
+/// The rows of x, and where in y they go.
+struct Rows {
+  Cursor<const float> x;
+  Cursor<float> y;
 };
 
 /// R rows times P panels, sums in registers.
 template <int R, int P>
-__attribute__((noinline)) void tile(const Product& p, Cursor& cursor, std::int64_t first_panel) {
-  const std::int64_t first_row = cursor.row();
+__attribute__((noinline)) void tile(const Product& p, Rows& at, std::int64_t first_panel) {
+  const std::int64_t first_row = at.x.row();
   const float* rows[R];
-  for (int r = 0; r < R; ++r) rows[r] = cursor.next();
+  for (int r = 0; r < R; ++r) rows[r] = at.x.next();
   const std::int64_t depth = p.segments * p.length;
   const float* weight = p.weight + first_panel * depth * kWidth;
   Vector sums[R][P];
@@ -76,108 +83,75 @@ __attribute__((noinline)) void tile(const Product& p, Cursor& cursor, std::int64
   }
   const Vector low = all(p.low);
   const Vector high = all(p.high);
-  const std::int64_t begin = first_row * p.outputs + first_panel * kWidth;
-  if (p.outputs - first_panel * kWidth >= P * kWidth) {
-    if (p.other) {
+  float* to[R];
+  if (p.to.across == 1 && p.to.down == 1) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) to[r] = p.y + (first_row + r) * p.to.image_step + first_panel * kWidth;
+  } else {
+    for (int r = 0; r < R; ++r) to[r] = at.y.next() + first_panel * kWidth;
+  }
+  const std::int64_t left = p.outputs - first_panel * kWidth;
+  const float* const other = p.other ? p.other + first_row * p.outputs + first_panel * kWidth : nullptr;
+  if (left >= P * kWidth) {
+    if (other) {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-        for (int j = 0; j < P; ++j) sums[r][j] += load(p.other + begin + r * p.outputs + j * kWidth);
+        for (int j = 0; j < P; ++j) sums[r][j] += load(other + r * p.outputs + j * kWidth);
       }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-      for (int j = 0; j < P; ++j) store(p.y + begin + r * p.outputs + j * kWidth, within(sums[r][j], low, high));
+      for (int j = 0; j < P; ++j) store(to[r] + j * kWidth, within(sums[r][j], low, high));
     }
     return;
   }
   for (int r = 0; r < R; ++r) {
     for (int j = 0; j < P; ++j) {
-      const std::int64_t at = begin + r * p.outputs + j * kWidth;
-      const std::int64_t left = p.outputs - (first_panel + j) * kWidth;
-      float* to = p.y + at;
-      if (left >= kWidth) {
-        const Vector other = p.other ? load(p.other + at) : Vector{};
-        store(to, within(sums[r][j] + other, low, high));
-      } else {
-        Vector v = sums[r][j];
-        for (std::int64_t k = 0; p.other && k < left; ++k) v[k] += p.other[at + k];
-        v = within(v, low, high);
-        for (std::int64_t k = 0; k < left; ++k) to[k] = v[k];
-      }
+      Vector v = sums[r][j];
+      const std::int64_t count = least(left - j * kWidth, kWidth);
+      for (std::int64_t k = 0; other && k < count; ++k) v[k] += other[r * p.outputs + j * kWidth + k];
+      v = within(v, low, high);
+      for (std::int64_t k = 0; k < count; ++k) to[r][j * kWidth + k] = v[k];
     }
   }
 }
 
 /// All rows times P panels: as many rows at a time as the registers hold, then the rest.
 template <int P, int R>
-void panels(const Product& p, Cursor cursor, std::int64_t last_row, std::int64_t panel) {
-  while (cursor.row() + R <= last_row) tile<R, P>(p, cursor, panel);
+void panels(const Product& p, Rows at, std::int64_t last_row, std::int64_t panel) {
+  while (at.x.row() + R <= last_row) tile<R, P>(p, at, panel);
   if constexpr (R > 1) {
-    if (cursor.row() < last_row) panels<P, R - 1>(p, cursor, last_row, panel);
+    if (at.x.row() < last_row) panels<P, R - 1>(p, at, last_row, panel);
   }
 }
 
 /// One row times the panels that are left, at most P.
 template <int P>
-void last_panels(const Product& p, Cursor cursor, std::int64_t last_row, std::int64_t panel, std::int64_t count) {
+void last_panels(const Product& p, const Rows& at, std::int64_t last_row, std::int64_t panel, std::int64_t count) {
   if (count - panel == P) {
-    panels<P, 1>(p, cursor, last_row, panel);
+    panels<P, 1>(p, at, last_row, panel);
   } else if constexpr (P > 1) {
-    last_panels<P - 1>(p, cursor, last_row, panel, count);
+    last_panels<P - 1>(p, at, last_row, panel, count);
   }
 }
 
 void multiply(const Product& p, std::int64_t first_row, std::int64_t last_row) {
   const std::int64_t count = (p.outputs + kWidth - 1) / kWidth;
-  const Cursor cursor(p, first_row);
+  const Rows at{{p.x, p.from, first_row}, {p.y, p.to, first_row}};
   std::int64_t panel = 0;
   if (last_row - first_row == 1) {  // more panels, so that there are sums enough to wait for one another
-    for (; panel + 8 <= count; panel += 8) panels<8, 1>(p, cursor, last_row, panel);
-    if (panel < count) last_panels<7>(p, cursor, last_row, panel, count);
+    for (; panel + 8 <= count; panel += 8) panels<8, 1>(p, at, last_row, panel);
+    if (panel < count) last_panels<7>(p, at, last_row, panel, count);
     return;
   }
-  for (; panel + 2 <= count; panel += 2) panels<2, 6>(p, cursor, last_row, panel);
-  if (panel < count) panels<1, 8>(p, cursor, last_row, panel);
+  for (; panel + 2 <= count; panel += 2) panels<2, 6>(p, at, last_row, panel);
+  if (panel < count) panels<1, 8>(p, at, last_row, panel);
 }
 
+#include "engine/graph/kernels/direct/depthwise_code.h"
 #include "engine/graph/kernels/direct/winograd_code.h"
-
-/// V vectors of channels of one pixel.
-template <int V>
-void taps(const Depthwise& p, const float* image, std::int64_t above, std::int64_t before, std::int64_t c, float* y) {
-  Vector sums[V];
-  for (int v = 0; v < V; ++v) sums[v] = load(p.bias + c + v * kWidth);
-  for (std::int64_t i = 0; i < p.kernel_height; ++i) {
-    const std::int64_t h = above + i * p.dilation_height;
-    if (h < 0 || h >= p.height) continue;
-    for (std::int64_t j = 0; j < p.kernel_width; ++j) {
-      const std::int64_t w = before + j * p.dilation_width;
-      if (w < 0 || w >= p.width) continue;
-      const float* x = image + (h * p.width + w) * p.channels + c;
-      const float* weight = p.weight + (i * p.kernel_width + j) * p.channels + c;
-      for (int v = 0; v < V; ++v) sums[v] += load(x + v * kWidth) * load(weight + v * kWidth);
-    }
-  }
-  for (int v = 0; v < V; ++v) store(y + c + v * kWidth, within(sums[v], all(p.low), all(p.high)));
-}
-
-void depthwise(const Depthwise& p, std::int64_t first, std::int64_t last) {
-  for (std::int64_t line = first; line < last; ++line) {
-    const float* image = p.x + line / p.out_height * p.height * p.width * p.channels;
-    const std::int64_t above = line % p.out_height * p.stride_height - p.pad_height;
-    float* y = p.y + line * p.out_width * p.channels;
-    for (std::int64_t out = 0; out < p.out_width; ++out, y += p.channels) {
-      const std::int64_t before = out * p.stride_width - p.pad_width;
-      std::int64_t c = 0;
-      for (; c + 8 * kWidth <= p.channels; c += 8 * kWidth) taps<8>(p, image, above, before, c, y);
-      for (; c + 4 * kWidth <= p.channels; c += 4 * kWidth) taps<4>(p, image, above, before, c, y);
-      for (; c + kWidth <= p.channels; c += kWidth) taps<1>(p, image, above, before, c, y);
-      if (c < p.channels) taps<1>(p, image, above, before, p.channels - kWidth, y);  // some twice
-    }
-  }
-}
 
 typedef int Whole __attribute__((vector_size(PORTFIRE_VECTOR_BYTES)));
 
@@ -270,8 +244,9 @@ void activate(Activation activation, float* y, std::int64_t count) {
 void lstm(const Lstm& p, std::int64_t first, std::int64_t last) {
   const std::int64_t offset = 0;
   const float infinity = __builtin_inff();
-  Product product{.x = p.h, .across = p.rows, .column_step = p.hidden, .offsets = &offset, .length = p.hidden, .weight = p.weight, .bias = p.zeros,
-                  .low = -infinity, .high = infinity, .y = p.gates, .outputs = 4 * p.hidden};
+  Product product{.x = p.h, .from = {.across = p.rows, .column_step = p.hidden}, .offsets = &offset, .length = p.hidden, .weight = p.weight,
+                  .bias = p.zeros, .low = -infinity, .high = infinity, .y = p.gates, .to = {.image_step = 4 * p.hidden},
+                  .outputs = 4 * p.hidden};
   for (std::int64_t step = 0; step < p.steps; ++step) {
     const std::int64_t t = p.reversed ? p.steps - 1 - step : step;
     product.other = p.inputs + t * p.rows * product.outputs;
@@ -292,7 +267,7 @@ void lstm(const Lstm& p, std::int64_t first, std::int64_t last) {
       }
     }
     product.x = y;
-    product.column_step = p.y_row;
+    product.from.column_step = p.y_row;
   }
 }
 

@@ -4,20 +4,25 @@
 
 namespace portfire::graph::direct {
 
-/// Rows of float32 times a packed weight, y = min(max(x W + b, low), high). Row r begins at
-/// x + (r % across) column_step + (r / across % down) row_step + r / (across down) image_step; its values lie in
+/// Where rows begin: row r at (r % across) column_step + (r / across % down) row_step + r / (across down) image_step.
+struct Grid {
+  std::int64_t across = 1, column_step = 0;
+  std::int64_t down = 1, row_step = 0, image_step = 0;
+};
+
+/// Rows of float32 times a packed weight, y = min(max(x W + b, low), high). The values of a row lie in
 /// `segments` pieces of `length` floats, piece s at `offsets[s]` from where the row begins.
 struct Product {
   const float* x = nullptr;
-  std::int64_t across = 1, column_step = 0;
-  std::int64_t down = 1, row_step = 0, image_step = 0;
+  Grid from;  ///< rows of x
   const std::int64_t* offsets = nullptr;
   std::int64_t segments = 1, length = 0;
   const float* weight = nullptr;  ///< [panels, segments * length, width]
   const float* bias = nullptr;    ///< [panels * width]
-  const float* other = nullptr;  ///< added first where there is one: [rows, outputs], without gaps, as y
+  const float* other = nullptr;  ///< added first where there is one: [rows, outputs], without gaps
   float low = 0, high = 0;
   float* y = nullptr;
+  Grid to;  ///< rows of y, of `outputs` floats each: {.image_step = outputs} for one after the other
   std::int64_t outputs = 0;
 };
 

@@ -1,72 +1,15 @@
 #include "engine/graph/kernels/direct/layer.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
+#include "engine/graph/kernels/direct/rows.h"
+
 namespace portfire::graph::direct {
-namespace {
-
-constexpr std::int64_t kProductsOfAThread = 1 << 18;  // some 10 us: less is not worth a second thread
-constexpr std::int64_t kNearBytes = 1 << 17;           // what rows may take of the second cache
-
-/// [O, K] -> [panels, K, width], zeros behind the last output.
-at::Tensor packed(const at::Tensor& weight, std::int64_t width) {
-  const std::int64_t panels = (weight.size(0) + width - 1) / width;
-  const at::Tensor whole = at::constant_pad_nd(weight, {0, 0, 0, panels * width - weight.size(0)}, 0);
-  return whole.view({panels, width, weight.size(1)}).transpose(1, 2).contiguous();
-}
-
-void multiply(const Product& product, std::int64_t rows) {
-  const std::int64_t products = product.outputs * product.segments * product.length;
-  // As many rows at a time as stay near while they meet the weight, panel for panel.
-  const std::int64_t block = std::max<std::int64_t>(kNearBytes / ((product.column_step + product.outputs) * static_cast<std::int64_t>(sizeof(float))), 48);
-  at::parallel_for(0, rows, std::max<std::int64_t>(1, kProductsOfAThread / products), [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t row = first; row < last; row += block) kernels().multiply(product, row, std::min(row + block, last));
-  });
-}
-
-/// [N, C, H, W] -> [N, H + 2 top, W + 2 left, C] in one piece; the input itself where it is that already.
-at::Tensor padded(const at::Tensor& x, std::int64_t top, std::int64_t left) {
-  if (top == 0 && left == 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast)) return x;
-  const std::int64_t images = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
-  const std::int64_t across = x.stride(3), channel = x.stride(1);
-  at::Tensor out = at::empty({images, height + 2 * top, width + 2 * left, channels}, x.options());  // refuses what does not fit a number
-  float* to = out.mutable_data_ptr<float>();
-  const float* from = x.const_data_ptr<float>();
-  const auto zeros = [&](std::int64_t count) {
-    std::memset(to, 0, static_cast<std::size_t>(count) * sizeof(float));
-    to += count;
-  };
-  const std::int64_t line = (width + 2 * left) * channels;
-  const bool rows_whole = (channels == 1 || channel == 1) && (width == 1 || across == channels);
-  for (std::int64_t n = 0; n < images; ++n) {
-    zeros(top * line);
-    for (std::int64_t h = 0; h < height; ++h) {
-      const float* row = from + n * x.stride(0) + h * x.stride(2);
-      zeros(left * channels);
-      if (rows_whole) {
-        std::memcpy(to, row, static_cast<std::size_t>(width * channels) * sizeof(float));
-      } else {
-        for (std::int64_t w = 0; w < width; ++w) {
-          for (std::int64_t c = 0; c < channels; ++c) to[w * channels + c] = row[w * across + c * channel];
-        }
-      }
-      to += width * channels;
-      zeros(left * channels);
-    }
-    zeros(top * line);
-  }
-  return out;
-}
-
-}  // namespace
 
 Layer::Layer(at::Tensor weight, at::Tensor bias)
     : weight_(std::move(weight)), bias_(std::move(bias)), outputs_(weight_.size(0)), inputs_(weight_.size(1)),
@@ -74,12 +17,9 @@ Layer::Layer(at::Tensor weight, at::Tensor bias)
 
 void Layer::pack() const {
   std::call_once(packed_once_, [this] {
-    const std::int64_t width = kernels().width;
     // A row of the input has its channels last, so the weight has.
-    const at::Tensor rows = weight_.dim() == 4 ? weight_.permute({0, 2, 3, 1}).reshape({outputs_, -1}) : weight_;
-    packed_weight_ = packed(rows, width);
-    packed_bias_ = at::zeros({packed_weight_.size(0) * width}, weight_.options());
-    if (bias_.defined()) packed_bias_.narrow(0, 0, outputs_).copy_(bias_);
+    packed_weight_ = packed(weight_.dim() == 4 ? weight_.permute({0, 2, 3, 1}).reshape({outputs_, -1}) : weight_);
+    packed_bias_ = packed_bias(bias_, outputs_);
   });
 }
 
@@ -88,14 +28,15 @@ at::Tensor Layer::linear(const at::Tensor& x, const at::Tensor& other, Bounds bo
   const at::Tensor whole = x.contiguous();
   std::vector<std::int64_t> sizes = x.sizes().vec();
   sizes.back() = outputs_;
-  at::Tensor y = at::empty(sizes, x.options());
+  at::Tensor y = make_empty(sizes);
   const at::Tensor added = other.defined() ? other.contiguous() : other;
   const std::int64_t offset = 0;
   const std::int64_t rows = whole.numel() / inputs_;
-  multiply({.x = whole.const_data_ptr<float>(), .across = std::max<std::int64_t>(rows, 1), .column_step = inputs_, .offsets = &offset, .length = inputs_,
+  const std::int64_t across = std::max<std::int64_t>(rows, 1);
+  multiply({.x = whole.const_data_ptr<float>(), .from = {.across = across, .column_step = inputs_}, .offsets = &offset, .length = inputs_,
             .weight = packed_weight_.const_data_ptr<float>(), .bias = packed_bias_.const_data_ptr<float>(),
             .other = added.defined() ? added.const_data_ptr<float>() : nullptr, .low = bounds.low, .high = bounds.high,
-            .y = y.mutable_data_ptr<float>(), .outputs = outputs_},
+            .y = y.mutable_data_ptr<float>(), .to = {.image_step = outputs_}, .outputs = outputs_},
            rows);
   return y;
 }
@@ -103,7 +44,7 @@ at::Tensor Layer::linear(const at::Tensor& x, const at::Tensor& other, Bounds bo
 at::Tensor Layer::convolution(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,
                               const std::vector<std::int64_t>& padding, const std::vector<std::int64_t>& dilation, Bounds bounds) const {
   pack();
-  at::Tensor y = at::empty(sizes, x.options(), at::MemoryFormat::ChannelsLast);
+  at::Tensor y = make_empty(sizes, at::MemoryFormat::ChannelsLast);
   const at::Tensor whole = padded(x, padding[0], padding[1]);
   const at::Tensor added = other.defined() ? other.contiguous(at::MemoryFormat::ChannelsLast) : other;
   const std::int64_t line = (x.size(3) + 2 * padding[1]) * inputs_;
@@ -113,13 +54,16 @@ at::Tensor Layer::convolution(const at::Tensor& x, const at::Tensor& other, cons
   for (std::int64_t h = 0; h < high_; ++h) {
     for (std::int64_t w = 0; w < (in_rows ? 1 : wide_); ++w) offsets.push_back(h * dilation[0] * line + w * dilation[1] * inputs_);
   }
-  multiply({.x = whole.const_data_ptr<float>(), .across = sizes[3], .column_step = stride[1] * inputs_, .down = sizes[2],
-            .row_step = stride[0] * line, .image_step = (x.size(2) + 2 * padding[0]) * line, .offsets = offsets.data(),
+  const std::int64_t rows = sizes[0] * sizes[2] * sizes[3];
+  multiply({.x = whole.const_data_ptr<float>(),
+            .from = {.across = sizes[3], .column_step = stride[1] * inputs_, .down = sizes[2], .row_step = stride[0] * line,
+                     .image_step = (x.size(2) + 2 * padding[0]) * line},
+            .offsets = offsets.data(),
             .segments = static_cast<std::int64_t>(offsets.size()), .length = in_rows ? wide_ * inputs_ : inputs_,
             .weight = packed_weight_.const_data_ptr<float>(), .bias = packed_bias_.const_data_ptr<float>(),
             .other = added.defined() ? added.const_data_ptr<float>() : nullptr, .low = bounds.low, .high = bounds.high,
-            .y = y.mutable_data_ptr<float>(), .outputs = outputs_},
-           sizes[0] * sizes[2] * sizes[3]);
+            .y = y.mutable_data_ptr<float>(), .to = {.image_step = outputs_}, .outputs = outputs_},
+           rows);
   return y;
 }
 
@@ -132,7 +76,7 @@ bool DepthwiseLayer::takes(std::int64_t channels) { return channels >= kernels()
 at::Tensor DepthwiseLayer::convolution(const at::Tensor& x, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,
                                        const std::vector<std::int64_t>& padding, const std::vector<std::int64_t>& dilation, Bounds bounds) const {
   const at::Tensor whole = x.contiguous(at::MemoryFormat::ChannelsLast);
-  at::Tensor y = at::empty(sizes, x.options(), at::MemoryFormat::ChannelsLast);
+  at::Tensor y = make_empty(sizes, at::MemoryFormat::ChannelsLast);
   const Depthwise task{.x = whole.const_data_ptr<float>(), .height = x.size(2), .width = x.size(3), .channels = x.size(1), .kernel_height = high_,
                        .kernel_width = wide_, .stride_height = stride[0], .stride_width = stride[1], .pad_height = padding[0], .pad_width = padding[1],
                        .dilation_height = dilation[0], .dilation_width = dilation[1], .weight = weight_.const_data_ptr<float>(),
@@ -145,15 +89,15 @@ at::Tensor DepthwiseLayer::convolution(const at::Tensor& x, const std::vector<st
 }
 
 Recurrence::Recurrence(const std::vector<at::Tensor>& weights) : hidden_(weights[0].size(1)) {
-  for (const at::Tensor& weight : weights) packed_.push_back(packed(weight, kernels().width));
+  for (const at::Tensor& weight : weights) packed_.push_back(packed(weight));
   zeros_ = at::zeros({packed_[0].size(0) * kernels().width}, weights[0].options());
 }
 
 at::Tensor Recurrence::run(const std::vector<at::Tensor>& inputs, const at::Tensor& h, const at::Tensor& c) const {
   const auto directions = static_cast<std::int64_t>(packed_.size());
   const std::int64_t steps = inputs[0].size(0), rows = inputs[0].size(1);
-  at::Tensor y = at::empty({steps, rows, directions * hidden_}, h.options());
-  const at::Tensor gates = at::empty({directions, rows, 4 * hidden_}, h.options());
+  at::Tensor y = make_empty({steps, rows, directions * hidden_});
+  const at::Tensor gates = make_empty({directions, rows, 4 * hidden_});
   std::vector<Lstm> tasks;
   for (std::int64_t d = 0; d < directions; ++d) {
     const auto k = static_cast<std::size_t>(d);
@@ -198,7 +142,7 @@ at::Tensor max_pool(const at::Tensor& x, const Window& window) {
     const auto k = static_cast<std::size_t>(axis - 2);
     return (x.size(axis) + 2 * window.padding[k] - window.size[k]) / window.stride[k] + 1;
   };
-  at::Tensor y = at::empty({x.size(0), x.size(1), out(2), out(3)}, x.options(), at::MemoryFormat::ChannelsLast);
+  at::Tensor y = make_empty({x.size(0), x.size(1), out(2), out(3)}, at::MemoryFormat::ChannelsLast);
   const MaxPool pool{.x = x.const_data_ptr<float>(), .height = x.size(2), .width = x.size(3), .channels = x.size(1),
                      .kernel_height = window.size[0], .kernel_width = window.size[1], .stride_height = window.stride[0],
                      .stride_width = window.stride[1], .pad_height = window.padding[0], .pad_width = window.padding[1],

@@ -1,7 +1,6 @@
 #include "engine/graph/kernels/direct/winograd.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -9,6 +8,8 @@
 #include <algorithm>
 #include <limits>
 #include <utility>
+
+#include "engine/graph/kernels/direct/rows.h"
 
 
 namespace portfire::graph::direct {
@@ -31,9 +32,10 @@ void multiply_tiles(const Winograd& task, const at::Tensor& weight, const float*
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const std::int64_t offset = 0;
   for (std::int64_t k = first; k < last; ++k) {
-    kernels().multiply({.x = spread + k * room * task.inputs, .across = count, .column_step = task.inputs, .offsets = &offset, .length = task.inputs,
+    kernels().multiply({.x = spread + k * room * task.inputs, .from = {.across = count, .column_step = task.inputs}, .offsets = &offset, .length = task.inputs,
                         .weight = weight.const_data_ptr<float>() + k * task.inputs * task.outputs, .bias = task.zeros,
-                        .low = -kInfinity, .high = kInfinity, .y = products + k * room * task.outputs, .outputs = task.outputs},
+                        .low = -kInfinity, .high = kInfinity, .y = products + k * room * task.outputs,
+                        .to = {.image_step = task.outputs}, .outputs = task.outputs},
                        0, count);
   }
 }
@@ -63,7 +65,7 @@ at::Tensor WinogradLayer::convolution(const at::Tensor& x, const at::Tensor& oth
   pack();
   const at::Tensor whole = x.contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor added = other.defined() ? other.contiguous(at::MemoryFormat::ChannelsLast) : other;
-  at::Tensor y = at::empty(sizes, x.options(), at::MemoryFormat::ChannelsLast);
+  at::Tensor y = make_empty(sizes, at::MemoryFormat::ChannelsLast);
   const std::int64_t inputs = x.size(1), outputs = sizes[1];
   const at::Tensor zeros = at::zeros({std::max(inputs, outputs)}, x.options());
   const Winograd task{.x = whole.const_data_ptr<float>(), .height = x.size(2), .width = x.size(3), .inputs = inputs, .pad_height = padding[0],
@@ -74,7 +76,7 @@ at::Tensor WinogradLayer::convolution(const at::Tensor& x, const at::Tensor& oth
   const std::int64_t tiles = sizes[0] * task.tiles_down * task.tiles_across;
   const std::int64_t threads = at::get_num_threads();
   const std::int64_t room = std::min(tiles, tiles_of_block(inputs, outputs));
-  const at::Tensor rooms = at::empty({threads, kProducts * room * (inputs + outputs)}, x.options());
+  const at::Tensor rooms = make_empty({threads, kProducts * room * (inputs + outputs)});
   const auto room_of = [&](std::int64_t thread) { return rooms.mutable_data_ptr<float>() + thread * rooms.size(1); };
   const std::int64_t products_begin = kProducts * room * inputs;
   if (tiles < threads * kLeastTiles) {  // the threads share a block's steps
