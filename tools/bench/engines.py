@@ -3,9 +3,9 @@
 
 Each engine runs in a process of its own, and the others are stopped while it is timed. A cell is the least
 time of a call by its batch, once the answer was held against eager's. ONNX Runtime has inputs and outputs
-bound, OpenVINO is reshaped to the batch, AOTInductor has frozen weights and a dynamic batch, "portfire static" is
-the graph of a program that was exported for the batch. For all of them
-glibc keeps freed memory, as it does for the portfire program (--malloc stock: for none).
+bound, OpenVINO is reshaped to the batch, AOTInductor has frozen weights and a dynamic batch, "portfire
+static" is the graph of a program that was exported for the batch. For all of them glibc keeps freed memory,
+as it does for the portfire program (--malloc stock: for none).
 
 Usage: .venv/bin/python tools/bench/engines.py --peers peers/bin/python   (after tools/build; --help has the
 rest, and tools/bench/requirements-peers.txt says how peers is made)
