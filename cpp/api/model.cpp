@@ -214,12 +214,14 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
 
 std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const LoadOptions& options, std::string history,
                                                const std::string& choice) {
-  const Package package = open_package(file, options.map_file);
+  Package package = open_package(file, options.map_file);
+  const std::string_view kind = engine_for(package, options.engine);
+  // What is trusted, and code that LibTorch reads once more, must be the bytes that were checked.
+  if (options.map_file && kind != kGraph) package = open_package(file);
   auto impl = std::make_unique<Impl>();
   impl->task = make_task(package.manifest, options.max_pixels);
   impl->golden_task = make_task(package.manifest, 0);
   impl->golden = read_golden(package);
-  const std::string_view kind = engine_for(package, options.engine);
   EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
                        .threads = options.threads > 0 ? options.threads : cpu_budget(),
                        .allow_ops = options.allow_ops};

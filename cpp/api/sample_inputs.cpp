@@ -1,6 +1,7 @@
 #include "api/sample_inputs.h"
 
 #include <algorithm>
+#include <limits>
 #include <random>
 #include <span>
 #include <type_traits>
@@ -17,6 +18,12 @@ constexpr double kMostValues = 1 << 26;
 template <typename T>
 void fill(Tensor& tensor, double low, double high, std::mt19937& random) {
   auto* values = static_cast<T*>(tensor.mutable_data());
+  if constexpr (!std::is_floating_point_v<T>) {  // what a manifest may say and T not hold
+    constexpr double kLeast = static_cast<double>(std::numeric_limits<T>::min());
+    constexpr double kLargest = sizeof(T) < 8 ? static_cast<double>(std::numeric_limits<T>::max()) : 9.2e18;
+    low = std::clamp(low, kLeast, kLargest);
+    high = std::clamp(high, kLeast, kLargest);
+  }
   for (std::int64_t k = 0; k < tensor.numel(); ++k) {
     if constexpr (std::is_floating_point_v<T>) {
       values[k] = static_cast<T>(std::uniform_real_distribution<double>(low, high)(random));
@@ -73,6 +80,7 @@ std::vector<Tensor> sample_inputs(const ModelInfo& info, const std::vector<Named
 std::vector<Tensor> smallest_inputs(const MethodSpec& signature) {
   std::vector<Tensor> inputs;
   std::mt19937 random(0);
+  double all = 0;
   for (const TensorSpec& spec : signature.inputs) {
     std::vector<std::int64_t> sizes;
     double values = 1;
@@ -80,7 +88,8 @@ std::vector<Tensor> smallest_inputs(const MethodSpec& signature) {
       sizes.push_back(dimension.symbol.empty() ? dimension.size : std::max<std::int64_t>(dimension.least, 1));
       values *= static_cast<double>(sizes.back());
     }
-    if (values > kMostValues) throw Error(ErrorCode::kResourceExhausted, cat("input ", spec.name, ": ", values, " values"));
+    all += values;
+    if (all > kMostValues) throw Error(ErrorCode::kResourceExhausted, cat("inputs up to ", spec.name, ": ", all, " values"));
     inputs.push_back(made_up(spec, sizes, random));
   }
   return inputs;

@@ -84,7 +84,7 @@ SharedBytes map_file(const std::string& path, std::size_t max_bytes) {
   const Descriptor file = open_to_read(path);
   const std::size_t size = size_of_regular(file, path, max_bytes);
   if (size == 0) return {};
-  void* begin = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  void* begin = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file.get(), 0);
   if (begin == MAP_FAILED) fail(path, "cannot be mapped", errno);
   return {.owner = std::shared_ptr<const void>(begin, [size](const void* at) { ::munmap(const_cast<void*>(at), size); }),
           .bytes = {static_cast<const std::byte*>(begin), size}};

@@ -19,7 +19,8 @@ struct SharedBytes {
 
 /// The same where the kernel has them, read when they are looked at, and shared with every process that maps the file.
 /// A new file that is put in its place changes nothing; whoever writes to the file itself changes the bytes, and whoever
-/// cuts it short ends the process that looks at what is gone (SIGBUS). Throws as `read_file`.
+/// cuts it short ends the process that looks at what is gone (SIGBUS). What this process writes to the bytes is its own, and
+/// never the file's. Throws as `read_file`.
 SharedBytes map_file(const std::string& path, std::size_t max_bytes = std::size_t{1} << 40);
 
 /// Writes beside, syncs, renames: `path` holds all of it or what it held before. Throws kIo.

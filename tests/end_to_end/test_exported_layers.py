@@ -291,3 +291,31 @@ def test_large_convolutions_of_any_size(tmp_path: Path) -> None:
     for sizes in ((2, 20, 21), (1, 6, 6), (1, 7, 64), (17, 9, 8), (3, 33, 40)):
         x = torch.randn(sizes[0], 32, *sizes[1:])
         torch.testing.assert_close(call(model, (x,))[0], module(x), rtol=1e-4, atol=1e-5)
+
+
+class Trains(nn.Module):
+    """Norms that write to their running statistics, which their schemas do not say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batch, self.instance = nn.BatchNorm2d(4), nn.InstanceNorm2d(4, track_running_stats=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        batch, instance = self.batch, self.instance
+        y = F.batch_norm(x, batch.running_mean, batch.running_var, batch.weight, batch.bias, True, 0.5)
+        y = F.instance_norm(
+            y, instance.running_mean, instance.running_var, use_input_stats=True, momentum=0.5
+        )
+        return y, F.batch_norm(x, batch.running_mean, batch.running_var)
+
+
+@pytest.mark.parametrize("map_file", [False, True])
+@pytest.mark.parametrize("level", LEVELS)
+def test_norms_in_training_leave_the_weights_alone(level: str, map_file: bool, tmp_path: Path) -> None:
+    inputs = (torch.randn(2, 4, 5, 5),)
+    path = Exported(Trains(), inputs).save(tmp_path / "trains.pt2")
+    expected = eager(path, inputs)
+    model = portfire.load(path, optimization=level, map_file=map_file)
+    for _ in range(3):
+        for a, b in zip(call(model, inputs), expected, strict=True):
+            torch.testing.assert_close(a, b)

@@ -125,7 +125,7 @@ class Planner {
     }
     for (const c10::Argument& argument : schema.arguments()) {
       const auto found = given.find(argument.name());
-      if (argument.alias_info() != nullptr && argument.alias_info()->isWrite()) step.written.push_back(step.operands.size());
+      if (writes_to(node, argument)) step.written.push_back(step.operands.size());
       if (found != given.end()) {
         step.operands.push_back(operand(*found->second, argument.type(), cat(node.name, ".", argument.name())));
       } else if (argument.default_value()) {

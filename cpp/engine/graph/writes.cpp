@@ -1,7 +1,6 @@
 #include "engine/graph/writes.h"
 
-#include <ATen/core/function_schema.h>
-
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -40,6 +39,14 @@ class Aliases {
 
 }  // namespace
 
+bool writes_to(const exported::Node& node, const c10::Argument& argument) {
+  if (argument.alias_info() != nullptr) return argument.alias_info()->isWrite();
+  if (argument.name() != "running_mean" && argument.name() != "running_var") return false;
+  return std::none_of(node.arguments.begin(), node.arguments.end(), [](const exported::Argument& flag) {
+    return (flag.name == "training" || flag.name == "use_input_stats") && flag.value.kind == Value::Kind::kBool && flag.value.integer == 0;
+  });
+}
+
 std::set<std::string> written_weights(const exported::Program& program) {
   Aliases aliases(program);
   std::set<std::string> written;
@@ -48,12 +55,13 @@ std::set<std::string> written_weights(const exported::Program& program) {
     if (!handle) continue;
     std::set<std::string> shared;
     for (const c10::Argument& argument : handle->schema().arguments()) {
-      if (argument.alias_info() == nullptr) continue;
+      const bool writes = writes_to(node, argument);
+      if (argument.alias_info() == nullptr && !writes) continue;
       for (const exported::Argument& given : node.arguments) {
         if (given.name != argument.name()) continue;
         std::set<std::string> roots = aliases.of(given.value);
-        if (argument.alias_info()->isWrite()) written.insert(roots.begin(), roots.end());
-        shared.merge(roots);
+        if (writes) written.insert(roots.begin(), roots.end());
+        if (argument.alias_info() != nullptr) shared.merge(roots);
       }
     }
     const auto& returns = handle->schema().returns();

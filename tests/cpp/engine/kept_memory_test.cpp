@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -67,6 +68,19 @@ TEST(KeptMemory, DoesNotPileUpWhatAnOldCallGaveAway) {
   EXPECT_GT(resident_bytes(), before + 8 * kLarge);
   outputs.clear();
   EXPECT_LT(resident_bytes(), before + 3 * kLarge);
+}
+
+TEST(KeptMemory, GrowingCallsDoNotPileUpEither) {
+  if (!kKeeps) GTEST_SKIP() << "a sanitizer keeps freed memory";
+  const KeptMemory memory;
+  const std::int64_t before = resident_bytes();
+  std::int64_t most = 0;
+  for (int call = 0; call < 12; ++call) {
+    const KeptMemory::Scope scope(memory);
+    for (int layer = 0; layer < 4; ++layer) (void)at::full({kLarge / 2 + (call * 4 + layer) * (kLarge / 64)}, 1, at::kByte);
+    most = std::max(most, resident_bytes() - before);
+  }
+  EXPECT_LT(most, 4 * kLarge);  // each call needs one of at most 1.25
 }
 
 TEST(KeptMemory, ATensorOutlivesItAndDiesElsewhere) {

@@ -44,13 +44,15 @@ bool TransposedLayer::takes(const at::Tensor& weight, const std::vector<std::int
 void TransposedLayer::pack() const {
   std::call_once(packed_once_, [this] {
     const std::int64_t outputs = weight_.size(1);
+    std::vector<at::Tensor> phases;  // whole or not at all: memory may be short, and the next call tries again
     for (std::int64_t h = 0; h < stride_[0]; ++h) {
       for (std::int64_t w = 0; w < stride_[1]; ++w) {
         const at::Tensor taps = weight_.slice(2, h, std::nullopt, stride_[0]).slice(3, w, std::nullopt, stride_[1]).flip({2, 3});
-        packed_weights_.push_back(packed(taps.permute({1, 2, 3, 0}).reshape({outputs, -1})));
+        phases.push_back(packed(taps.permute({1, 2, 3, 0}).reshape({outputs, -1})));
       }
     }
     packed_bias_ = packed_bias(bias_, outputs);
+    packed_weights_ = std::move(phases);
   });
 }
 

@@ -1,6 +1,7 @@
 #include "engine/graph/kernels/direct/winograd.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -52,10 +53,11 @@ bool WinogradLayer::takes(std::int64_t inputs, std::int64_t outputs) {
 void WinogradLayer::pack() const {
   std::call_once(packed_once_, [this] {
     // G g G^T, in float64
-    const at::Tensor g = at::tensor({1.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0.0, 0.0, 1.0}, at::kDouble).view({4, 3});
-    const at::Tensor spread = at::matmul(at::matmul(g, weight_.to(at::kDouble)), g.t()).to(at::kFloat);  // [O, I, 4, 4]
+    const at::Tensor g = at::tensor({1.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0.0, 0.0, 1.0}, at::kDouble);
+    const at::Tensor both = (g.view({4, 1, 3, 1}) * g.view({1, 4, 1, 3})).reshape({kProducts, 9});  // one product for all channels
     const std::int64_t outputs = weight_.size(0), inputs = weight_.size(1), width = kernels().width;
-    packed_weight_ = spread.permute({2, 3, 0, 1}).reshape({kProducts, outputs / width, width, inputs}).transpose(2, 3).contiguous();
+    const at::Tensor spread = at::matmul(both, weight_.to(at::kDouble).reshape({outputs * inputs, 9}).t()).to(at::kFloat);
+    packed_weight_ = spread.view({kProducts, outputs / width, width, inputs}).transpose(2, 3).contiguous();
     packed_bias_ = bias_.defined() ? bias_.contiguous() : at::zeros({outputs}, weight_.options());
   });
 }
