@@ -117,13 +117,6 @@ TEST(Load, UsesWeightsWhereTheFileHasThemWhenAsked) {
   EXPECT_FALSE(is_mapped(file));
 }
 
-TEST(Load, ReadsWhatLibTorchReadsAgain) {
-  const std::string file = std::filesystem::canonical(resolve_package(kBrightness));
-  const Model model = Model::load(file, {.map_file = true});
-  EXPECT_FALSE(is_mapped(file));
-  EXPECT_TRUE(model.verify().passed());
-}
-
 TEST(Load, FallsBackToWhatTheGoldenSamplesAllowAndSaysWhy) {
   const std::string cancelling = PORTFIRE_TEST_DATA "/models/cancelling";
   EXPECT_THAT(Model::load(cancelling).info().optimization,
