@@ -87,17 +87,6 @@ def code_of(files: dict[str, bytes], ending: str) -> str:
     return next(name for name in files if name.startswith(CODE) and name.endswith(ending))
 
 
-def test_what_is_trusted_is_read_and_not_mapped(path: Path) -> None:
-    """Whoever writes to a mapped file after its signature was verified would choose what runs."""
-    maps = Path("/proc/self/maps")
-    graph = portfire.load(path, engine="graph", map_file=True)
-    assert str(path) in maps.read_text()
-    del graph
-    compiled = portfire.load(path, engine="compiled", trust_compiled=True, map_file=True)
-    assert str(path) not in maps.read_text()
-    assert compiled.verify().passed
-
-
 def test_it_computes_what_eager_does_for_every_batch(model: portfire.Model) -> None:
     assert model.info.engine == "compiled"
     assert model.verify().passed

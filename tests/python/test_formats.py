@@ -94,6 +94,20 @@ def test_a_mapped_file_may_be_replaced_while_it_is_in_use(path: Path) -> None:
     assert str(place) not in Path("/proc/self/maps").read_text()
 
 
+@pytest.mark.slow
+def test_what_is_trusted_is_read_and_not_mapped(path: Path) -> None:
+    """Whoever writes to a mapped file after its signature was verified would choose what runs."""
+    exported = path.with_suffix(".pt2")
+    write(exported, formats=("graph", "compiled"))
+    maps = Path("/proc/self/maps")
+    graph = portfire.load(exported, engine="graph", map_file=True)
+    assert str(exported) in maps.read_text()
+    del graph
+    compiled = portfire.load(exported, engine="compiled", trust_compiled=True, map_file=True)
+    assert str(exported) not in maps.read_text()
+    assert compiled.verify().passed
+
+
 def test_the_files_of_a_version_are_one_model(path: Path) -> None:
     write(path, formats=BOTH)
     before = path.read_bytes()
