@@ -319,3 +319,14 @@ def test_norms_in_training_leave_the_weights_alone(level: str, map_file: bool, t
     for _ in range(3):
         for a, b in zip(call(model, inputs), expected, strict=True):
             torch.testing.assert_close(a, b)
+
+
+def test_batch_norms_of_layers_too_large_to_fold_in_one_piece(tmp_path: Path) -> None:
+    layers = nn.Sequential(
+        nn.Conv2d(40, 90, 5), nn.BatchNorm2d(90), nn.ConvTranspose2d(90, 40, 5), nn.BatchNorm2d(40)
+    )
+    for values in (*layers[1].state_dict().values(), *layers[3].state_dict().values()):
+        if values.is_floating_point():
+            nn.init.uniform_(values, 0.5, 2)
+    one = (torch.randn(1, 40, 9, 9),)
+    both_agree(Exported(layers, one).save(tmp_path / "n.pt2"), one)

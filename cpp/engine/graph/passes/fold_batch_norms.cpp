@@ -1,5 +1,7 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "engine/graph/passes/affine.h"
@@ -20,15 +22,28 @@ std::int64_t output_axis(const Step& step) {
   return step.operands[6].constant.toBool() ? -1 : 0;
 }
 
+/// `weight` times `scale` [O] along `axis`, in float64, a piece at a time: whole it would take three times its memory.
+at::Tensor scaled(const at::Tensor& weight, std::int64_t axis, const at::Tensor& scale) {
+  constexpr std::int64_t kPiece = 1 << 16;  // values
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(weight.dim()), 1);
+  shape[static_cast<std::size_t>(axis)] = -1;
+  const std::int64_t outputs = weight.size(axis);
+  const std::int64_t step = std::max<std::int64_t>(1, kPiece * outputs / std::max<std::int64_t>(weight.numel(), 1));
+  at::Tensor result = at::empty(weight.sizes(), weight.options().requires_grad(false));
+  for (std::int64_t first = 0; first < outputs; first += step) {
+    const std::int64_t count = std::min(step, outputs - first);
+    result.narrow(axis, first, count).copy_(weight.narrow(axis, first, count).to(at::kDouble) * scale.narrow(0, first, count).view(shape));
+  }
+  return result;
+}
+
 bool fold(Step& layer, const Affine& affine) {
   const std::int64_t axis = output_axis(layer);
   const at::Tensor weight = axis < 0 ? at::Tensor() : constant_tensor(layer.operands[1]);
   const at::Tensor bias = axis < 0 ? at::Tensor() : constant_tensor(layer.operands[2]);
   if (!weight.defined() || (!bias.defined() && !is_none(layer.operands[2])) || weight.size(axis) != affine.scale.numel()) return false;
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(weight.dim()), 1);
-  shape[static_cast<std::size_t>(axis)] = weight.size(axis);
   const at::Tensor shift = bias.defined() ? bias.to(at::kDouble) * affine.scale + affine.shift : affine.shift;
-  layer.operands[1].constant = (weight.to(at::kDouble) * affine.scale.view(shape)).to(weight.scalar_type());
+  layer.operands[1].constant = scaled(weight, axis, affine.scale);
   layer.operands[2] = {.constant = shift.to(weight.scalar_type())};
   return true;
 }

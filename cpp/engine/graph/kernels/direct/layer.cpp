@@ -18,7 +18,7 @@ Layer::Layer(at::Tensor weight, at::Tensor bias)
 void Layer::pack() const {
   std::call_once(packed_once_, [this] {
     // A row of the input has its channels last, so the weight has.
-    packed_weight_ = packed(weight_.dim() == 4 ? weight_.permute({0, 2, 3, 1}).reshape({outputs_, -1}) : weight_);
+    packed_weight_ = packed(weight_.dim() == 4 ? weight_.permute({0, 2, 3, 1}) : weight_);
     packed_bias_ = packed_bias(bias_, outputs_);
   });
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace portfire::graph::direct {
 namespace {
@@ -22,8 +23,10 @@ at::Tensor make_empty(at::IntArrayRef sizes, at::MemoryFormat format) {
 at::Tensor packed(const at::Tensor& weight) {
   const std::int64_t width = kernels().width;
   const std::int64_t panels = (weight.size(0) + width - 1) / width;
-  const at::Tensor whole = at::constant_pad_nd(weight, {0, 0, 0, panels * width - weight.size(0)}, 0);
-  return whole.view({panels, width, weight.size(1)}).transpose(1, 2).contiguous();
+  std::vector<std::int64_t> more(static_cast<std::size_t>(2 * weight.dim()), 0);  // of each axis before and behind, the last axis first
+  more.back() = panels * width - weight.size(0);
+  const at::Tensor whole = more.back() == 0 ? weight : at::constant_pad_nd(weight, more, 0);
+  return whole.unflatten(0, {panels, width}).movedim(1, -1).contiguous().view({panels, -1, width});
 }
 
 at::Tensor packed_bias(const at::Tensor& bias, std::int64_t outputs) {

@@ -13,7 +13,7 @@ inline constexpr std::int64_t kProductsOfAThread = 1 << 18;  // some 10 us: less
 /// float32 on the CPU, not yet written to.
 at::Tensor make_empty(at::IntArrayRef sizes, at::MemoryFormat format = at::MemoryFormat::Contiguous);
 
-/// A weight as Product has it: [O, K] -> [panels, K, width], zeros behind the last output.
+/// A weight as Product has it: [O, …] -> [panels, K, width], zeros behind the last output. In one copy, where no zeros are needed.
 at::Tensor packed(const at::Tensor& weight);
 /// A bias as Product has it; zeros where it is undefined.
 at::Tensor packed_bias(const at::Tensor& bias, std::int64_t outputs);

@@ -48,7 +48,7 @@ void TransposedLayer::pack() const {
     for (std::int64_t h = 0; h < stride_[0]; ++h) {
       for (std::int64_t w = 0; w < stride_[1]; ++w) {
         const at::Tensor taps = weight_.slice(2, h, std::nullopt, stride_[0]).slice(3, w, std::nullopt, stride_[1]).flip({2, 3});
-        phases.push_back(packed(taps.permute({1, 2, 3, 0}).reshape({outputs, -1})));
+        phases.push_back(packed(taps.permute({1, 2, 3, 0})));
       }
     }
     packed_bias_ = packed_bias(bias_, outputs);

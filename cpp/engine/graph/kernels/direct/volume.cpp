@@ -27,7 +27,7 @@ VolumeLayer::VolumeLayer(at::Tensor weight, at::Tensor bias) : weight_(std::move
 
 void VolumeLayer::pack() const {
   std::call_once(packed_once_, [this] {
-    packed_weight_ = packed(weight_.permute({0, 2, 3, 4, 1}).reshape({weight_.size(0), -1}));
+    packed_weight_ = packed(weight_.permute({0, 2, 3, 4, 1}));
     packed_bias_ = packed_bias(bias_, weight_.size(0));
   });
 }

@@ -1,22 +1,20 @@
 #include "engine/graph/kernels/direct/winograd.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
 #include "engine/graph/kernels/direct/rows.h"
 
-
 namespace portfire::graph::direct {
 namespace {
 
 constexpr std::int64_t kProducts = 16;  // of a tile
+constexpr std::int64_t kTaps = 9;       // of a kernel
 constexpr std::int64_t kNearBytes = 1 << 18;  // what a block of tiles may take of the second cache
 constexpr std::int64_t kLeastChannels = 32;  // fewer, and the tiles cost more than they save
 constexpr std::int64_t kLeastTiles = 24;  // that make it worth to read the weight
@@ -25,6 +23,25 @@ constexpr std::int64_t kLeastTiles = 24;  // that make it worth to read the weig
 std::int64_t tiles_of_block(std::int64_t inputs, std::int64_t outputs) {
   const std::int64_t near = kNearBytes / (kProducts * (inputs + outputs) * static_cast<std::int64_t>(sizeof(float)));
   return std::max(near / kLeastTiles, std::int64_t{1}) * kLeastTiles;
+}
+
+/// G g G^T of one 3 x 3 kernel g, in float64: no more than the last rounding is lost.
+void spread_kernel(const float* g, std::array<double, kProducts>& out) {
+  std::array<double, 12> rows{};  // G g
+  for (std::size_t c = 0; c < 3; ++c) {
+    const double top = g[c], middle = g[c + 3], bottom = g[c + 6];
+    rows[c] = top;
+    rows[c + 3] = 0.5 * (top + middle + bottom);
+    rows[c + 6] = 0.5 * (top - middle + bottom);
+    rows[c + 9] = bottom;
+  }
+  for (std::size_t r = 0; r < 4; ++r) {
+    const double left = rows[3 * r], middle = rows[3 * r + 1], right = rows[3 * r + 2];
+    out[4 * r] = left;
+    out[4 * r + 1] = 0.5 * (left + middle + right);
+    out[4 * r + 2] = 0.5 * (left - middle + right);
+    out[4 * r + 3] = right;
+  }
 }
 
 /// The 16 products of `count` tiles, those from `first` to `last` of them.
@@ -52,13 +69,22 @@ bool WinogradLayer::takes(std::int64_t inputs, std::int64_t outputs) {
 
 void WinogradLayer::pack() const {
   std::call_once(packed_once_, [this] {
-    // G g G^T, in float64
-    const at::Tensor g = at::tensor({1.0, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0.0, 0.0, 1.0}, at::kDouble);
-    const at::Tensor both = (g.view({4, 1, 3, 1}) * g.view({1, 4, 1, 3})).reshape({kProducts, 9});  // one product for all channels
     const std::int64_t outputs = weight_.size(0), inputs = weight_.size(1), width = kernels().width;
-    const at::Tensor spread = at::matmul(both, weight_.to(at::kDouble).reshape({outputs * inputs, 9}).t()).to(at::kFloat);
-    packed_weight_ = spread.view({kProducts, outputs / width, width, inputs}).transpose(2, 3).contiguous();
+    const at::Tensor whole = weight_.contiguous();
+    packed_weight_ = make_empty({kProducts, outputs / width, inputs, width});
     packed_bias_ = bias_.defined() ? bias_.contiguous() : at::zeros({outputs}, weight_.options());
+    const float* const from = whole.const_data_ptr<float>();
+    float* const to = packed_weight_.mutable_data_ptr<float>();
+    at::parallel_for(0, outputs * inputs / width, 256, [&](std::int64_t first, std::int64_t last) {
+      std::array<double, kProducts> spread{};
+      for (std::int64_t k = first; k < last; ++k) {
+        const float* kernel = from + (k / inputs * width * inputs + k % inputs) * kTaps;
+        for (std::int64_t lane = 0; lane < width; ++lane, kernel += inputs * kTaps) {
+          spread_kernel(kernel, spread);
+          for (std::size_t p = 0; p < spread.size(); ++p) to[(static_cast<std::int64_t>(p) * outputs * inputs) + k * width + lane] = static_cast<float>(spread[p]);
+        }
+      }
+    });
   });
 }
 
