@@ -224,7 +224,10 @@ std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const Lo
   impl->golden = read_golden(package);
   EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
                        .threads = options.threads > 0 ? options.threads : cpu_budget(),
-                       .allow_ops = options.allow_ops};
+                       .allow_ops = options.allow_ops, .skip_passes = options.skip_passes};
+  if (kind == kGraph) {
+    for (const std::string& pass : options.skip_passes) history += cat("; without ", pass);
+  }
   if (kind == kCompiled) require_trust(package, options);
   const std::vector<Attempt> attempts = attempts_of(options, kind);
   for (std::size_t k = 0; k < attempts.size(); ++k) {
@@ -342,7 +345,7 @@ std::string plan_text(const std::string& path, const LoadOptions& options) {
   const Package package = open_package(files_for(path, std::string(kGraph)).front());
   (void)engine_for(package, std::string(kGraph));
   return graph::plan_text(package.archive, {.device = options.device, .optimization = levels_of(options.optimization, kGraph).front(),
-                                            .threads = 1, .allow_ops = options.allow_ops});
+                                            .threads = 1, .allow_ops = options.allow_ops, .skip_passes = options.skip_passes});
 }
 
 std::vector<std::string> engines(const std::string& path, const LoadOptions& options) {

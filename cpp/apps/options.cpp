@@ -19,6 +19,7 @@ LoadOptions ModelOptions::load_options() const {
   options.trusted_keys = trusted_keys;
   options.threads = threads;
   options.allow_ops = allow_ops;
+  options.skip_passes = skip_passes;
   return options;
 }
 
@@ -50,6 +51,9 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
       ->type_name("MODEL");
   command.add_flag("--json", options.json, "Print JSON for programs");
   command.add_option("--allow-op", options.allow_ops, "Allow an operator that is not on the list (again for more)")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command.add_option("--skip-pass", options.skip_passes, "Leave a pass of the engine graph out (again for more), to find one that is wrong")
       ->type_name("NAME")
       ->allow_extra_args(false);
   if (!runs) return;

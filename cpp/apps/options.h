@@ -21,6 +21,7 @@ struct ModelOptions {
   bool map_file = false;
   int threads = 0;
   std::vector<std::string> allow_ops;
+  std::vector<std::string> skip_passes;
   bool json = false;
 
   /// Throws kInvalidArgument.
@@ -30,7 +31,7 @@ struct ModelOptions {
 /// "x=1,3,224,224" or "ids=1,128:int64" as a tensor of zeros; a bare "1,64" stands for its place. Throws kInvalidArgument.
 NamedTensor tensor_of_shape(const std::string& text);
 
-/// Adds MODEL, --json, --allow-op and, with `runs`, --device, --threads, --engine, --optimize, --precision,
+/// Adds MODEL, --json, --allow-op, --skip-pass and, with `runs`, --device, --threads, --engine, --optimize, --precision,
 /// --max-error, --map-file, --trust-compiled and --trusted-key.
 void add_model_options(CLI::App& command, ModelOptions& options, bool runs);
 

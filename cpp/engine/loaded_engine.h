@@ -25,6 +25,7 @@ struct EngineOptions {
   Precision precision = Precision::kPackaged;  ///< or kBFloat16
   int threads = 1;  ///< for one operator
   std::vector<std::string> allow_ops;
+  std::vector<std::string> skip_passes{};  ///< of the engine graph
 };
 
 struct LoadedEngine {

@@ -113,7 +113,7 @@ void check_inputs(const MethodSpec& method, std::span<const Tensor> inputs, cons
         wanted = size_of_symbol(dimension.symbol, method, inputs);
         if (shape[axis] == 0) refuse(model, method, spec, cat("shape ", shape.to_string(), " is empty; ", shape_text(spec), " with sizes of at least 1 is needed"));
       }
-      if (shape[axis] < dimension.least || shape[axis] > dimension.most) {
+      if (!dimension.symbol.empty() && (shape[axis] < dimension.least || shape[axis] > dimension.most)) {
         refuse(model, method, spec, cat("shape ", shape.to_string(), "; ", shape_text(spec), " with ", dimension.symbol, " of ",
                                         bounds_text(dimension), " is needed"));
       }

@@ -17,7 +17,8 @@ namespace {
 
 Model load(const py::object& path, const std::string& device, int threads, const std::string& engine,
            const std::string& optimization, const std::string& precision, double max_error, bool map_file, bool trust_compiled,
-           const std::vector<std::string>& trusted_keys, const std::vector<std::string>& allow_ops, std::int64_t max_pixels) {
+           const std::vector<std::string>& trusted_keys, const std::vector<std::string>& allow_ops, std::int64_t max_pixels,
+           const std::vector<std::string>& skip_passes) {
   const std::string from = path_from(path);
   const LoadOptions options{.device = Device::parse(device),
                             .engine = engine,
@@ -29,7 +30,8 @@ Model load(const py::object& path, const std::string& device, int threads, const
                             .trust_compiled = trust_compiled,
                             .trusted_keys = trusted_keys,
                             .max_pixels = max_pixels,
-                            .map_file = map_file};
+                            .map_file = map_file,
+                            .skip_passes = skip_passes};
   const py::gil_scoped_release unlocked;
   return Model::load(from, options);
 }
@@ -151,7 +153,8 @@ void bind_model(py::module_& module) {
       .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("threads") = 0,
            py::arg("engine") = "auto", py::arg("optimization") = "auto",
            py::arg("precision") = "packaged", py::arg("max_error") = 0.0, py::arg("map_file") = false, py::arg("trust_compiled") = false,
-           py::arg("trusted_keys") = std::vector<std::string>{}, py::arg("allow_ops") = std::vector<std::string>{}, py::arg("max_pixels") = 0)
+           py::arg("trusted_keys") = std::vector<std::string>{}, py::arg("allow_ops") = std::vector<std::string>{}, py::arg("max_pixels") = 0,
+           py::arg("skip_passes") = std::vector<std::string>{})
       .def("run", &run, py::arg("input"), py::kw_only(), py::arg("top_k") = 5)
       .def("run_each", &run_each, py::arg("inputs"), py::kw_only(), py::arg("top_k") = 5,
            "An answer, or the portfire.Error, for each input in its place.")

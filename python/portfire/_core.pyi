@@ -209,6 +209,7 @@ class Model:
         trusted_keys: Sequence[str] = ...,
         allow_ops: Sequence[str] = ...,
         max_pixels: int = 0,
+        skip_passes: Sequence[str] = ...,
     ) -> None: ...
     @overload
     def run(self, input: list[Any] | tuple[Any, ...], *, top_k: int = 5) -> list[_Answer]: ...

@@ -121,6 +121,7 @@ def load(
     trusted_keys: Sequence[str] = (),
     allow_ops: Sequence[str] = (),
     max_pixels: int = 0,
+    skip_passes: Sequence[str] = (),
 ) -> Model:
     """Opens, checks, optimises and warms up a model.
 
@@ -146,6 +147,7 @@ def load(
             is trusted as with `trust_compiled`.
         allow_ops: operators to allow beyond the list, by full name, for a file that you trust.
         max_pixels: a tighter limit than the package's; 0 keeps that.
+        skip_passes: of the engine graph, by their names, to find one that is wrong.
 
     Raises:
         Error: NotFoundError, InvalidPackageError, VersionMismatchError, UntrustedPackageError, ...
@@ -163,4 +165,5 @@ def load(
         trusted_keys=list(trusted_keys),
         allow_ops=list(allow_ops),
         max_pixels=max_pixels,
+        skip_passes=list(skip_passes),
     )

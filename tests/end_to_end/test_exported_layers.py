@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from agreement import LEVELS, both_agree
 from exported import Edit, Exported, call, eager, edited, in_json, in_program
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional as F
 
 import portfire
-
-LEVELS = ("none", "full")
 
 
 def set_arguments(target: str, **values: Any) -> Edit:
@@ -35,14 +34,6 @@ def set_weights(sizes: list[int], *names: str) -> Edit:
             meta.update(sizes=[{"as_int": size} for size in sizes], strides=[{"as_int": 1} for _ in sizes])
 
     return in_json("data/weights/model_weights_config.json", change)
-
-
-def both_agree(path: Path, inputs: tuple[Tensor, ...], **tolerance: float) -> None:
-    expected = eager(path, inputs)
-    for level in LEVELS:
-        given = call(portfire.load(path, threads=1, optimization=level), inputs)
-        for a, b in zip(given, expected, strict=True):
-            torch.testing.assert_close(a, b, **(tolerance or {"rtol": 1e-4, "atol": 1e-5}), equal_nan=True)
 
 
 class LeNet(nn.Module):

@@ -55,7 +55,8 @@ def test_the_plan_shows_what_the_passes_did(saved: Saved, program: Program) -> N
     assert full.count("portfire::convolution") == 10
     assert full.count("portfire::scale_and_shift") == 1  # the one that could not be folded
     assert not any(f"aten::{name}(" in full for name in ("relu_", "leaky_relu", "hardtanh", "gelu", "silu"))
-    assert full.count("aten::add(") == 3  # of four: two shapes differ, and one is of what another looks at
+    assert full.count("aten::add(") == 2  # of four: one goes to a convolution, and one to a chain
+    assert full.count("portfire::pointwise") == 1
     recurrent = program("inspect", "--plan", "full", saved("recurrent layers")).out
     assert (recurrent.count("portfire::lstm"), recurrent.count("aten::lstm")) == (2, 1)
     assert "portfire::max_pool" in program("inspect", "--plan", "full", saved("convolutions")).out
@@ -64,6 +65,18 @@ def test_the_plan_shows_what_the_passes_did(saved: Saved, program: Program) -> N
     assert full.count("portfire::linear") == 6 and "aten::batch_norm" not in full
     refused = program("inspect", "--plan", "half", path)
     assert refused.status == 64 and "half" in refused.err
+
+
+def test_a_pass_can_be_left_out(saved: Saved, program: Program) -> None:
+    path = saved("layers")
+    full = program("inspect", "--plan", "full", path).out
+    without = program("inspect", "--plan", "full", "--skip-pass", "join_pointwise", path).out
+    assert "portfire::pointwise" in full and "portfire::pointwise" not in without
+    skipped = ("fold_batch_norms", "pack_batch_norms")
+    left = portfire.load(path, skip_passes=skipped)
+    assert left.info.optimization == "full; without fold_batch_norms; without pack_batch_norms"
+    with pytest.raises(portfire.InvalidArgumentError, match='no pass "fold"; one of fuse_attention, '):
+        portfire.load(path, skip_passes=["fold"])
 
 
 def test_what_depends_on_no_input_is_computed_once(saved: Saved, program: Program) -> None:

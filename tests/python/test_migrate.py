@@ -45,7 +45,7 @@ def test_the_same_package_in_the_other_engine(path: Path) -> None:
         assert answers[0].label == answers[1].label
         np.testing.assert_allclose(answers[0].probability, answers[1].probability, atol=1e-6)
     x = np.random.default_rng(0).random((5, 3), np.float32)
-    np.testing.assert_array_equal(*(np.asarray(model.forward(x)) for model in models))
+    np.testing.assert_allclose(*(np.asarray(model.forward(x)) for model in models), rtol=1e-6)
 
 
 def test_tensors_with_several_inputs(path: Path) -> None:

@@ -18,7 +18,9 @@ constexpr std::string_view kPrefix = "torch.ops.";
 }
 
 /// "torch.ops.aten.add.Tensor" as {"aten::add", "Tensor"}.
+/// `detach_` is `detach`: in place it changes what is recorded for gradients, and no value.
 std::optional<c10::OperatorName> name_of(const std::string& target) {
+  if (target == "torch.ops.aten.detach_.default") return c10::OperatorName("aten::detach", "");
   if (!target.starts_with(kPrefix)) return std::nullopt;
   const std::string_view text = std::string_view(target).substr(kPrefix.size());
   const std::size_t first = text.find('.');

@@ -57,6 +57,7 @@ struct LoadOptions {
   bool map_file = false;               ///< weights of a `model.pt2` are used where the file has them, which loads faster and
                                        ///< shares them with other processes; replace such a file by renaming: cutting
                                        ///< it short while it is in use ends the process, writing to it changes the model
+  std::vector<std::string> skip_passes{};  ///< of the engine graph, by the names in docs/engines.md: to find the one that is wrong
   bool check_golden = true;            ///< refuse to load where the golden samples do not hold; `verify` is for looking
   bool use_profile = true;             ///< what `tune` found on this machine decides where `engine` and `optimization` are auto
 };

@@ -7,7 +7,7 @@ namespace portfire::graph {
 
 /// The passes that `options` ask for, in their order, over the program's own steps (branches and loops stay as they
 /// are): kNone none, kFreeze those that are LibTorch's own operators still, kFull those for oneDNN on the CPU too;
-/// and bfloat16 at any level.
+/// and bfloat16 at any level. Throws kInvalidArgument where `options.skip_passes` names none of them.
 void optimize(Plan& plan, const EngineOptions& options);
 
 /// What depends on no input is computed once. Only for blocks of which no step writes to a tensor.
@@ -15,6 +15,9 @@ void fold_constants(Block& block);
 
 /// Batch norms with constant statistics go into the weights of the convolution or linear layer before them.
 void fold_batch_norms(Block& block);
+
+/// softmax(scale q k^T + mask) v becomes LibTorch's one operator for it. Only for blocks of which no step writes to a tensor.
+void fuse_attention(Block& block);
 
 /// Convolutions of constant float32 or bfloat16 weights become oneDNN's on packed weights, with the activation and
 /// the addition that follow them.
@@ -32,6 +35,9 @@ void loosen_views(Block& block);
 
 /// LSTMs of constant float32 weights go to a kernel of our own.
 void run_lstms(Block& block);
+
+/// Chains of operations on every value become one kernel that takes a block of values at a time through all of them.
+void join_pointwise(Block& block);
 
 /// Max pooling over two axes goes to a kernel of our own where the input is float32 and channels-last.
 void pool_directly(Block& block);

@@ -1,5 +1,7 @@
 #include "engine/graph/passes/uses.h"
 
+#include <functional>
+
 namespace portfire::graph {
 
 Uses::Uses(const Block& block)
@@ -27,6 +29,19 @@ void Uses::take(const Operand& operand, std::size_t step) {
 
 std::size_t Uses::only_taker(int slot) const {
   return times_[static_cast<std::size_t>(slot)] == 1 ? taker_[static_cast<std::size_t>(slot)] : kNobody;
+}
+
+std::vector<std::vector<std::size_t>> takers_of(const Block& block) {
+  std::vector<std::vector<std::size_t>> takers(static_cast<std::size_t>(block.slots));
+  const std::function<void(const Operand&, std::size_t)> take = [&](const Operand& operand, std::size_t step) {
+    if (operand.slot != Operand::kNoSlot) takers[static_cast<std::size_t>(operand.slot)].push_back(step);
+    for (const Operand& item : operand.items) take(item, step);
+  };
+  for (std::size_t k = 0; k < block.steps.size(); ++k) {
+    for (const Operand& operand : block.steps[k].operands) take(operand, k);
+  }
+  for (const Operand& output : block.outputs) take(output, Uses::kNobody);
+  return takers;
 }
 
 int only_output(const Step& step) {

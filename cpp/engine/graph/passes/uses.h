@@ -27,6 +27,9 @@ class Uses {
   std::vector<int> times_;
 };
 
+/// The steps that take each slot, kNobody among them where it is an output of the block.
+std::vector<std::vector<std::size_t>> takers_of(const Block& block);
+
 /// The slot of a step with one output; kNoSlot for others.
 int only_output(const Step& step);
 

@@ -241,6 +241,8 @@ void activate(Activation activation, float* y, std::int64_t count) {
   }
 }
 
+#include "engine/graph/kernels/direct/pointwise_code.h"
+
 void lstm(const Lstm& p, std::int64_t first, std::int64_t last) {
   const std::int64_t offset = 0;
   const float infinity = __builtin_inff();

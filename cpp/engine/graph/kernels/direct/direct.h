@@ -91,6 +91,39 @@ struct Winograd {
   std::int64_t out_height = 0, out_width = 0, outputs = 0;
 };
 
+/// One operation on every value: of a, or of a and b.
+enum class Pointwise {
+  kAffine,  ///< p a + q
+  kAdd,     ///< a + p b
+  kMultiply, kDivide,
+  kBounds,  ///< a between p and q
+  kSquare, kReciprocal, kRoot, kSize, kExponential, kErrorFunction, kGelu, kGeluTanh, kSilu, kSigmoid, kTanh
+};
+
+struct PointwiseStep {
+  Pointwise operation = Pointwise::kAffine;
+  int a = 0, b = 0;  ///< inputs, and behind them the steps
+  float p = 1, q = 0;
+};
+
+/// Of the result's value k, the input's is k / every * length + k % length; all of them one by one where `length` is 0.
+struct PointwiseInput {
+  const float* values = nullptr;
+  std::int64_t length = 0, every = 1;
+};
+
+inline constexpr std::int64_t kPointwiseBlock = 512;  ///< values that all steps take before the next
+inline constexpr std::int64_t kMostPointwise = 32;    ///< inputs and steps of a chain
+
+/// Steps one after another on each block of values; the last one's are y.
+struct PointwiseChain {
+  const PointwiseInput* inputs = nullptr;
+  std::int64_t input_count = 0;
+  const PointwiseStep* steps = nullptr;
+  std::int64_t step_count = 0;
+  float* y = nullptr;
+};
+
 /// Kernels of our own, for layers that are over before oneDNN has begun, and where it is slow for those that are not;
 /// the same code, compiled for the vectors that a processor may have.
 struct Kernels {
@@ -103,6 +136,8 @@ struct Kernels {
   void (*lstm)(const Lstm& lstm, std::int64_t first_row, std::int64_t last_row);
   /// In place.
   void (*activate)(Activation activation, float* y, std::int64_t count);
+  /// Values of y from `first` to `last`; `registers` holds kPointwiseBlock floats for each input and step.
+  void (*pointwise)(const PointwiseChain& chain, std::int64_t first, std::int64_t last, float* registers);
   void (*affine)(const Affine& affine, std::int64_t first_pixel, std::int64_t last_pixel);
   /// Lines of y from `first` to `last`, counted through all images; `line` holds width * channels floats.
   void (*max_pool)(const MaxPool& pool, std::int64_t first, std::int64_t last, float* line);
