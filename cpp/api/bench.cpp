@@ -11,6 +11,7 @@
 #include "api/sample_inputs.h"
 #include "archive/package.h"
 #include "core/text.h"
+#include "engine/graph/step_clock.h"
 #include "engine/torchscript/plain.h"
 
 namespace portfire {
@@ -45,6 +46,14 @@ std::int64_t peak_memory() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+/// Apart from the other measurements: to look at the clock for each step takes time too.
+std::vector<StepTime> time_steps(const Model& model, const std::vector<Tensor>& inputs, double seconds) {
+  const graph::StepClock clock;
+  std::vector<double> calls;
+  measure(calls, seconds, [&] { (void)model.forward(inputs); });
+  return clock.times();
 }
 
 nlohmann::ordered_json json_of(const Latency& latency) {
@@ -86,6 +95,9 @@ BenchReport bench(const std::string& path, const LoadOptions& load, const BenchO
   report.precision = model.info().precision;
   report.device = load.device;
   report.threads = model.info().threads;
+  if (options.steps && report.engine != "graph") {
+    throw Error(ErrorCode::kUnsupported, cat("the engine ", report.engine, " has no steps to time; graph has"));
+  }
   const auto call = [&] { (void)model.forward(inputs); };
   start = Clock::now();
   call();
@@ -116,6 +128,7 @@ BenchReport bench(const std::string& path, const LoadOptions& load, const BenchO
     if (plain) measure(theirs, options.seconds / kRounds, [&] { plain->call(); });
     if (options.progress != nullptr) options.progress((round + 1.0) / kRounds, options.progress_context);
   }
+  if (options.steps) report.steps = time_steps(model, inputs, options.seconds);
   report.portfire = summarise(std::move(ours), load_ms, first_us);
   if (plain) report.plain = summarise(std::move(theirs), plain_load_ms, plain_first_us);
   report.items_per_second = static_cast<double>(options.batch) * 1e6 / report.portfire.p50_us;
@@ -128,6 +141,9 @@ std::string BenchReport::to_json() const {
                              {"threads", threads}, {"batch", batch},
                              {"items_per_second", items_per_second}, {"peak_bytes", peak_bytes},
                              {"portfire", json_of(portfire)}};
+  for (const StepTime& step : steps) {
+    out["steps"].push_back({{"name", step.name}, {"operation", step.operation}, {"result", step.result}, {"us", step.us}});
+  }
   if (plain.calls > 0) out["plain_libtorch"] = json_of(plain);
   return out.dump();
 }

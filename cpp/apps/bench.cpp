@@ -1,6 +1,8 @@
 #include <portfire/bench.h>
 
+#include <algorithm>
 #include <iostream>
+#include <numeric>
 
 #include "apps/options.h"
 #include "apps/terminal.h"
@@ -14,6 +16,7 @@ struct Options : ModelOptions {
   double seconds = 1;
   std::vector<std::string> shapes;
   bool no_plain = false;
+  bool steps = false;
 };
 
 void line(const char* name, const Latency& latency) {
@@ -40,6 +43,24 @@ void print(const std::string& path, const BenchReport& report) {
   std::cout << '\n';
 }
 
+void print(std::vector<StepTime> steps) {
+  constexpr std::size_t kMost = 20;
+  std::stable_sort(steps.begin(), steps.end(), [](const StepTime& a, const StepTime& b) { return a.us > b.us; });
+  const auto sum = [&](std::size_t first) {
+    return std::accumulate(steps.begin() + static_cast<std::ptrdiff_t>(first), steps.end(), 0.0, [](double us, const StepTime& step) { return us + step.us; });
+  };
+  const double all = sum(0);
+  std::cout << dim("         time   share  step") << '\n';
+  const auto row = [&](double us, const std::string& what) {
+    char text[64];
+    std::snprintf(text, sizeof text, "  %11s  %5.1f%%  ", microseconds(us).c_str(), all > 0 ? 100 * us / all : 0);
+    std::cout << text << what << '\n';
+  };
+  const std::size_t shown = std::min(steps.size(), kMost);
+  for (std::size_t k = 0; k < shown; ++k) row(steps[k].us, cat(steps[k].operation, "  ", steps[k].result, "  # ", steps[k].name));
+  if (shown < steps.size()) row(sum(shown), cat(steps.size() - shown, " more"));
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app, int&) {
@@ -52,12 +73,14 @@ void add_bench(CLI::App& app, int&) {
       ->type_name("SHAPE")
       ->allow_extra_args(false);
   command->add_flag("--no-plain", options->no_plain, "Leave plain LibTorch out");
+  command->add_flag("--steps", options->steps, "Also which steps of the engine graph take the time");
   command->footer("Examples:\n  portfire bench models/digits-cnn --threads 1\n  portfire bench traced.pt --shape x=8,3,224,224 --json");
   command->callback([options] {
     BenchOptions bench_options;
     for (const std::string& shape : options->shapes) bench_options.inputs.push_back(tensor_of_shape(shape));
     bench_options.batch = options->batch;
     bench_options.seconds = options->seconds;
+    bench_options.steps = options->steps;
     bench_options.plain = !options->no_plain;
     Progress progress("measuring");
     bench_options.progress = [](double done, void* bar) { static_cast<Progress*>(bar)->update(done); };
@@ -68,6 +91,7 @@ void add_bench(CLI::App& app, int&) {
       std::cout << report.to_json() << '\n';
     } else {
       print(options->path, report);
+      if (options->steps) print(report.steps);
     }
   });
 }

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from exported import call, eager
+from exported import Exported, call, eager
 from faces import Program
-from torch import Tensor
+from torch import Tensor, nn
 
 import portfire
 
 LEVELS = ("none", "full")
+
+
+class Function(nn.Module):
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.function(*inputs)
+
+
+def save(path: Path, function: Callable[..., Tensor], *inputs: Tensor, shapes: Any = None) -> Path:
+    return Exported(Function(function), inputs, shapes).save(path)
 
 
 def both_agree(path: Path, inputs: tuple[Tensor, ...], **tolerance: float) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exported import Saved
 from faces import CppLibrary, Program
 from small_models import DigitsWorld
 
@@ -192,3 +193,27 @@ def test_an_engine_fault_in_a_bare_program_is_one_line(bare: Path, tmp_path: Pat
     done = program("run", bare, tmp_path / "x.npy", "--device", "cuda:99")
     assert done.status == 69
     assert "cuda:99" in done.error
+
+
+def test_bench_shows_which_steps_take_the_time(saved: Saved, digits: DigitsWorld, program: Program) -> None:
+    path = saved("layers")
+    names = [
+        line.split("# ")[1]
+        for line in program("inspect", "--plan", "full", path).out.splitlines()
+        if "# " in line
+    ]
+    done = program("bench", path, "--steps", "--threads", 1, "--seconds", 0.2, "--json")
+    assert (done.status, done.err) == (0, "")
+    (report,) = done.objects
+    steps = report["steps"]
+    assert [step["name"] for step in steps] == names
+    assert any(
+        step["operation"] == "portfire::convolution" and step["result"].startswith("float32[")
+        for step in steps
+    )
+    assert 0 < sum(step["us"] for step in steps) < 20 * report["portfire"]["p50_us"]
+    shown = program("bench", path, "--steps", "--threads", 1, "--seconds", 0.1).out
+    assert "share" in shown and "portfire::convolution" in shown
+    refused = program("bench", digits.folder, "--steps", "--engine", "torchscript", "--seconds", 0.1)
+    assert refused.status == 69
+    assert "torchscript has no steps" in refused.error

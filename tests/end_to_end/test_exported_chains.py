@@ -1,4 +1,4 @@
-"""Attention by hand, and chains of operations on every value: one kernel each, with PyTorch's numbers."""
+"""Chains of operations on every value: one kernel, with PyTorch's numbers."""
 
 from __future__ import annotations
 
@@ -8,88 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from agreement import both_agree, steps_of
+from agreement import Function, both_agree, save, steps_of
 from exported import Exported
 from faces import Program
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional as F
-
-
-class Function(nn.Module):
-    def __init__(self, function: Callable[..., Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.function(*inputs)
-
-
-def save(path: Path, function: Callable[..., Tensor], *inputs: Tensor) -> Path:
-    return Exported(Function(function), inputs).save(path)
-
-
-def causal(x: Tensor) -> Tensor:
-    return torch.ones(x.size(-1), x.size(-1)).tril() == 0
-
-
-ATTENTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "bare": lambda x: x,
-    "divided": lambda x: x / math.sqrt(8),
-    "times": lambda x: x * 0.3,
-    "negative": lambda x: x * -0.5,
-    "a mask is added": lambda x: x * 0.3 + torch.linspace(-3, 3, 36).view(6, 6),
-    "a mask is added to": lambda x: torch.linspace(-3, 3, 6).view(1, 1, 6) + x / 3,
-    "hidden": lambda x: (x / 3).masked_fill(causal(x), -torch.inf),
-    "hidden whole": lambda x: x.masked_fill(torch.tensor([[True] * 6]), -1e9),
-}
-
-
-@pytest.mark.parametrize("name", ATTENTIONS)
-def test_attention_by_hand_is_one_operator(name: str, program: Program, tmp_path: Path) -> None:
-    def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        scores = F.softmax(ATTENTIONS[name](q @ k.transpose(-2, -1)), dim=-1)
-        return F.dropout(scores, 0.1, training=False) @ v
-
-    one = tuple(torch.randn(2, 3, 6, 8) for _ in range(3))
-    path = save(tmp_path / "attention.pt2", attention, *one)
-    both_agree(path, one)
-    steps = steps_of(program, path)
-    assert "aten::scaled_dot_product_attention" in steps
-    assert "aten::softmax" not in steps
-
-
-NOT_ATTENTION: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "over another axis": lambda q, k, v: F.softmax(q @ k.transpose(-2, -1), -2) @ v,
-    "scores are used again": lambda q, k, v: (s := q @ k.transpose(-2, -1)).softmax(-1) @ v + s[..., :6],
-    "hidden a little": lambda q, k, v: (
-        (q @ k.transpose(-2, -1)).masked_fill(torch.eye(6) == 0, -1.0).softmax(-1) @ v
-    ),
-    "keys as they are": lambda q, k, v: F.softmax(q @ k, -1) @ v,
-    "a mask of one row": lambda q, k, v: F.softmax((q @ k.transpose(-2, -1)) + torch.arange(6.0), -1) @ v,
-    "a mask of more": lambda q, k, v: (
-        F.softmax((q @ k.transpose(-2, -1)) + torch.arange(5.0).view(5, 1, 1, 1), -1) @ v
-    ),
-}
-
-
-@pytest.mark.parametrize("name", NOT_ATTENTION)
-def test_what_only_looks_like_attention_stays(name: str, program: Program, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    one = tuple(torch.randn(1, 2, 6, 6) for _ in range(3))
-    path = save(tmp_path / "other.pt2", NOT_ATTENTION[name], *one)
-    both_agree(path, one)
-    assert "aten::softmax" in steps_of(program, path)
-
-
-def test_attention_in_float64_keeps_its_precision(tmp_path: Path) -> None:
-    def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        hidden = (q @ k.transpose(-2, -1)).masked_fill(torch.eye(6) == 0, -torch.inf)
-        return F.softmax(hidden, -1) @ v
-
-    one = tuple(torch.randn(1, 2, 6, 8, dtype=torch.float64) for _ in range(3))
-    both_agree(save(tmp_path / "double.pt2", attention, *one), one, rtol=1e-12, atol=1e-12)
-
 
 ROW, COLUMN = torch.randn(7), torch.randn(5, 1)
 
@@ -194,17 +118,90 @@ def test_after_a_convolution(program: Program, tmp_path: Path) -> None:
     assert "portfire::pointwise" in steps_of(program, path)
 
 
-def test_nothing_is_joined_across_a_writer(tmp_path: Path) -> None:
-    def writes(x: Tensor) -> Tensor:
-        y = x * 2
-        z = y + 1
+def writes_without_gradients(x: Tensor) -> Tensor:
+    """The export keeps `no_grad` as a step with steps within."""
+    y = x * 2
+    z = y + 1
+    with torch.no_grad():
         y.mul_(3)
-        return (z * y + y).exp()
+    return (z * 2 + 1) + y
 
+
+def writes(x: Tensor) -> Tensor:
+    y = x * 2
+    z = y + 1
+    y.mul_(3)
+    return (z * y + y).exp()
+
+
+@pytest.mark.parametrize("function", [writes, writes_without_gradients])
+def test_nothing_is_joined_across_a_writer(function: Callable[[Tensor], Tensor], tmp_path: Path) -> None:
     one = (torch.randn(3, 4) / 4,)
-    both_agree(save(tmp_path / "w.pt2", writes, *one), one)
+    both_agree(save(tmp_path / "w.pt2", function, *one), one)
 
 
-def test_zero_keeps_its_sign(tmp_path: Path) -> None:
-    one = (torch.tensor([0.0, -0.0]),)
-    both_agree(save(tmp_path / "z.pt2", lambda x: 1 / ((x * 2) * 3), *one), one, rtol=0, atol=0)
+class Projected(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * 2
+        h: Tensor = self.layer(y)
+        with torch.no_grad():
+            y.mul_(3)
+        return h + y
+
+
+def test_no_layer_moves_past_a_writer(tmp_path: Path) -> None:
+    one = (torch.randn(3, 4),)
+    both_agree(Exported(Projected(), one).save(tmp_path / "p.pt2"), one)
+
+
+EXACT: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
+    "the sign of zero": (lambda x: 1 / ((x * 2) * 3), torch.tensor([0.0, -0.0])),
+    "the size of zero": (lambda x: 1 / (x * 1).abs(), torch.tensor([0.0, -0.0])),
+    "tanh of zero": (lambda x: 1 / (x * 1).tanh(), torch.tensor([0.0, -0.0])),
+    "whole parts": (lambda x: ((x + 1) / 41).floor(), torch.arange(2000.0)),
+    "tenths": (lambda x: ((x * 1) / 0.1).round(), torch.arange(2000.0) / 20),
+    "a number over": (lambda x: ((x * 1) + 0).reciprocal().mul(1) + 41 / (x * 1), torch.arange(1, 9.0)),
+    "very small numbers": (lambda x: (x * 1) / 1e-40, torch.tensor([0.0, 1e-40, 1.0])),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_chains_that_are_exact(name: str, program: Program, tmp_path: Path) -> None:
+    function, x = EXACT[name]
+    path = save(tmp_path / "z.pt2", function, x)
+    both_agree(path, (x,), rtol=0, atol=0)
+    assert "portfire::pointwise" in steps_of(program, path)
+
+
+NEAR: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
+    "exp of small numbers": (
+        lambda x: ((x * 1).exp() + 0).log(),
+        torch.tensor([-80.0, -87, -90, -91.5, -100, -120, -torch.inf, torch.nan]),
+    ),
+    "exp of large numbers": (
+        lambda x: (x * 1).exp() * 1,
+        torch.tensor([88.0, 88.3, 88.5, 88.72, 88.8, 1e9]),
+    ),
+    "erf near zero": (lambda x: (x * 1).erf() / x, torch.logspace(-30, 1, 400)),
+}
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_functions_at_their_ends(name: str, program: Program, tmp_path: Path) -> None:
+    function, x = NEAR[name]
+    path = save(tmp_path / "n.pt2", function, x)
+    both_agree(path, (x,), rtol=2e-6, atol=1e-30)
+    assert "portfire::pointwise" in steps_of(program, path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
+def test_a_size_among_tensors_and_numbers(dtype: torch.dtype, tmp_path: Path) -> None:
+    function = Function(lambda x: x.size(0) - x * x.size(0))
+    one = torch.arange(12).view(4, 3).to(dtype)
+    path = Exported(function, (one,), (({0: Dim("n", max=9)},),)).save(tmp_path / "n.pt2")
+    both_agree(path, (one,))
+    both_agree(path, (one[:3],))

@@ -75,7 +75,7 @@ def test_a_pass_can_be_left_out(saved: Saved, program: Program) -> None:
     skipped = ("fold_batch_norms", "pack_batch_norms")
     left = portfire.load(path, skip_passes=skipped)
     assert left.info.optimization == "full; without fold_batch_norms; without pack_batch_norms"
-    with pytest.raises(portfire.InvalidArgumentError, match='no pass "fold"; one of fuse_attention, '):
+    with pytest.raises(portfire.InvalidArgumentError, match='no pass "fold"; one of fold_constants, '):
         portfire.load(path, skip_passes=["fold"])
 
 

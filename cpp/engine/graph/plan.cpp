@@ -91,6 +91,7 @@ class Planner {
   Step control_flow(const exported::Node& node) {
     Step step{.op = {.name = node.target.substr(std::string_view("torch.ops.").size())}, .name = node.name,
               .operands = {}, .outputs = {}, .lists = {}, .written = {}, .last_uses = {}};
+    const bool wrote = std::exchange(all_.writes, false);
     std::vector<Block> graphs;
     std::vector<std::size_t> lists;
     for (const exported::Argument& argument : node.arguments) {
@@ -104,6 +105,8 @@ class Planner {
         step.operands.push_back(is_value(value) ? any(value) : Operand{});
       }
     }
+    step.writes_within = all_.writes;
+    all_.writes |= wrote;
     for (const Value& output : node.outputs) {
       if (output.kind != Kind::kList) add_output(step, output);
       for (const Value& item : output.items) add_output(step, item);

@@ -36,6 +36,10 @@ struct Step {
   std::vector<bool> lists;                 ///< whether the value is a list to take apart
   std::vector<std::size_t> written;        ///< operands that the operator writes to
   std::vector<int> last_uses;              ///< slots that are free afterwards
+  bool writes_within = false;              ///< a step of a branch or a loop writes to some tensor
+
+  /// What was read before may be something else after.
+  bool writes() const { return writes_within || !written.empty(); }
 };
 
 /// The storages that nobody may write to; alive, so that no other takes their address.

@@ -28,6 +28,12 @@ std::string text_of(const c10::IValue& value) {
   return out.str();
 }
 
+}  // namespace
+
+std::string value_text(const c10::IValue& value) { return text_of(value); }
+
+namespace {
+
 std::string text_of(const Operand& operand) {
   if (operand.slot != Operand::kNoSlot) return cat("%", operand.slot);
   if (operand.items.empty()) return text_of(operand.constant);

@@ -5,6 +5,7 @@
 #include <portfire/error.h>
 
 #include "core/text.h"
+#include "engine/graph/step_clock.h"
 
 namespace portfire::graph {
 namespace {
@@ -48,6 +49,12 @@ class Frame {
     c10::impl::GenericList list(operand.element);
     for (const Operand& item : operand.items) list.push_back(value(item));
     return list;
+  }
+
+  /// Nothing where no later step wants it.
+  IValue first_result(const Step& step) const {
+    const bool has = !step.outputs.empty() && !step.outputs[0].empty() && step.outputs[0][0] != Operand::kNoSlot;
+    return has ? slots_[static_cast<std::size_t>(step.outputs[0][0])] : IValue();
   }
 
  private:
@@ -98,7 +105,15 @@ IValue own(const Block& block, IValue value) {
 
 std::vector<IValue> run_block(const Block& block, std::vector<IValue> inputs) {
   Frame frame(block, std::move(inputs));
-  for (const Step& step : block.steps) frame.run(step);
+  if (StepClock::Turn turn(block); turn.counts()) {
+    for (std::size_t k = 0; k < block.steps.size(); ++k) {
+      turn.begin();
+      frame.run(block.steps[k]);
+      turn.end(k, frame.first_result(block.steps[k]));
+    }
+  } else {
+    for (const Step& step : block.steps) frame.run(step);
+  }
   std::vector<IValue> outputs;
   outputs.reserve(block.outputs.size());
   for (const Operand& output : block.outputs) outputs.push_back(own(block, frame.value(output)));

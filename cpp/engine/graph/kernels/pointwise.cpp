@@ -3,6 +3,7 @@
 #include <ATen/ExpandUtils.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/scalar_tensor.h>
 
 #include <algorithm>
 #include <memory>
@@ -55,8 +56,8 @@ class PointwiseKernel final : public Kernel {
   static std::vector<at::Tensor> tensors_of(const torch::jit::Stack& stack) {
     std::vector<at::Tensor> tensors;
     for (const c10::IValue& value : stack) {
-      const bool is_number = value.isTensor() && value.toTensor().unsafeGetTensorImpl()->is_wrapped_number() && !value.toTensor().is_complex();
-      at::Tensor tensor = is_number ? value.toTensor().to(at::kFloat) : value.isTensor() ? value.toTensor() : at::Tensor();
+      const bool is_number = value.isInt() || value.isDouble() || value.isBool();
+      const at::Tensor tensor = is_number ? at::scalar_tensor(value.toScalar(), at::kFloat) : value.isTensor() ? value.toTensor() : at::Tensor();
       if (!tensor.defined() || !tensor.is_cpu() || tensor.scalar_type() != at::kFloat || tensor.layout() != at::kStrided) break;
       tensors.push_back(direct::resolved(tensor));
     }

@@ -66,7 +66,7 @@ int added_to(const Block& block, const Step& step, int slot) {
 /// True where nothing after `first` and before `last` writes to a tensor: what `first` reads is there at `last` still.
 bool may_move(const Block& block, const std::vector<bool>& gone, std::size_t first, std::size_t last) {
   for (std::size_t k = first + 1; k < last; ++k) {
-    if (!gone[k] && !block.steps[k].written.empty()) return false;
+    if (!gone[k] && block.steps[k].writes()) return false;
   }
   return true;
 }

@@ -1,28 +1,28 @@
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <optional>
-#include <string_view>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/graph/kernels/attention.h"
+#include "engine/graph/passes/part.h"
 #include "engine/graph/passes/passes.h"
 #include "engine/graph/passes/uses.h"
 
 namespace portfire::graph {
 namespace {
 
-using c10::IValue;
-
 constexpr std::size_t kNobody = Uses::kNobody;
 
-/// softmax(scale q k^T + mask) v (Vaswani et al., 2017, "Scaled Dot-Product Attention"), as the steps of a program have it.
+/// Attention as the steps of a program have it (see kernels/attention.h).
 struct Attention {
   Operand query, key, value;
   double scale = 1;
-  std::optional<Operand> added{};   ///< to the scores
-  std::optional<Operand> hidden{};  ///< where it is true, a score is `hidden_score`
-  double hidden_score = 0;
-  std::vector<std::size_t> steps{};  ///< that are no longer needed
+  Mask kind = Mask::kNone;
+  Operand mask{};
+  std::size_t turn = kNobody;        ///< the step that transposes the keys, which others may want too
+  std::vector<std::size_t> steps{};  ///< that nobody else wants
   std::size_t last = kNobody;        ///< the product with the values
 };
 
@@ -40,13 +40,16 @@ class Finder {
  public:
   explicit Finder(const Block& block) : block_(block), uses_(block) {}
 
+  static bool is_softmax(const Step& step) {
+    return (step.op.name == "aten::softmax" || step.op.name == "aten::_softmax") && step.operands.size() == 3;
+  }
+
   /// The attention whose softmax is the step; without a last step where it is none.
   Attention around(std::size_t softmax) const {
     Attention found;
     const Step& step = block_.steps[softmax];
-    const bool is_softmax = (step.op.name == "aten::softmax" || step.op.name == "aten::_softmax") && step.operands.size() == 3;
     const auto rank = static_cast<std::int64_t>(rank_of(block_, step.operands[0]));
-    if (!is_softmax || rank < 3 || (!is_int(step.operands[1], -1) && !is_int(step.operands[1], rank - 1))) return {};
+    if (!is_softmax(step) || rank != 4 || (!is_int(step.operands[1], -1) && !is_int(step.operands[1], rank - 1))) return {};
     found.steps.push_back(softmax);
     if (!scores(step.operands[0], found)) return {};
     const std::size_t last = product_with_values(softmax, found);
@@ -75,17 +78,18 @@ class Finder {
         Attention inner = found;
         if (!scaled(step.operands[k], inner)) continue;
         found = std::move(inner);
-        found.added = step.operands[1 - k];
-        return has_rows(*found.added);
+        found.kind = Mask::kAdded;
+        found.mask = step.operands[1 - k];
+        return has_rows(found.mask);
       }
       return false;
     }
     if (step.op.name == "aten::masked_fill" && step.operands.size() == 3) {
       const std::optional<double> score = known_number(step.operands[2]);
       if (!score || step.operands[0].slot == Operand::kNoSlot || !same_shape(block_, step.operands[0].slot, operand.slot)) return false;
-      found.hidden = step.operands[1];
-      found.hidden_score = *score;
-      return *score <= -1e4 && has_rows(step.operands[1]) && scaled(step.operands[0], found);  // so much that the score itself is lost in it
+      found.kind = Mask::kHidden;
+      found.mask = step.operands[1];
+      return *score <= -1e4 && has_rows(found.mask) && scaled(step.operands[0], found);
     }
     found.steps.pop_back();
     return scaled(operand, found);
@@ -104,8 +108,9 @@ class Finder {
     const bool divides = step.op.name == "aten::div";
     if ((step.op.name != "aten::mul" && !divides) || step.operands.size() != 2) return product_with_keys(operand, found);
     const std::optional<double> factor = known_number(step.operands[1]);
-    if (!factor || *factor == 0) return false;
+    if (!factor) return false;
     found.scale = divides ? 1 / *factor : *factor;
+    if (!std::isfinite(found.scale) || found.scale == 0) return false;
     found.steps.push_back(at);
     return product_with_keys(step.operands[0], found);
   }
@@ -116,10 +121,11 @@ class Finder {
     const Step& product = block_.steps[at];
     const std::size_t rank = rank_of(block_, product.operands[0]);
     const int turned = product.operands[1].slot;
-    if (turned == Operand::kNoSlot || rank < 3 || rank != rank_of(block_, product.operands[1]) || uses_.giver(turned) == kNobody) return false;
+    if (turned == Operand::kNoSlot || rank != 4 || rank != rank_of(block_, product.operands[1]) || uses_.giver(turned) == kNobody) return false;
     const Step& turn = block_.steps[uses_.giver(turned)];
-    if (turn.op.name != "aten::transpose" || turn.operands.size() != 3 || !swaps_last(turn, static_cast<std::int64_t>(rank))) return false;
+    if (turn.op.name != "aten::transpose" || turn.operands.size() != 3 || turn.operands[0].slot == Operand::kNoSlot || !swaps_last(turn, static_cast<std::int64_t>(rank))) return false;
     found.steps.push_back(at);
+    found.turn = uses_.giver(turned);
     found.query = product.operands[0];
     found.key = turn.operands[0];
     return true;
@@ -157,27 +163,36 @@ class Finder {
 }  // namespace
 
 void fuse_attention(Block& block) {
-  const auto fused = find_schema("torch.ops.aten.scaled_dot_product_attention.default");
-  const auto where = find_schema("torch.ops.aten.where.Scalar");
-  if (!fused || !where) return;
   std::vector<bool> gone(block.steps.size(), false);
+  std::optional<Finder> finder;
   for (std::size_t k = 0; k < block.steps.size(); ++k) {
-    Attention found = Finder(block).around(k);
+    if (!Finder::is_softmax(block.steps[k])) continue;
+    if (!finder) finder.emplace(block);
+    Attention found = finder->around(k);
     if (found.last == kNobody) continue;
-    for (const std::size_t step : found.steps) gone[step] = true;
-    Operand mask = found.added.value_or(Operand{});
-    if (found.hidden) {  // in the softmax's place: a score to add, so that a row that is hidden whole stays what it was
-      mask = {.slot = block.slots++};
-      block.shapes.emplace_back();
-      block.steps[k] = {.op = {.name = "aten::where", .handle = where}, .name = block.steps[k].name,
-                        .operands = {*found.hidden, {.constant = IValue(found.hidden_score)}, {.constant = IValue(0.0)}},
-                        .outputs = {{mask.slot}}, .lists = {false}, .written = {}, .last_uses = {}};
-      gone[k] = false;
+    const Uses uses(block);
+    const bool turned_for_all = uses.only_taker(only_output(block.steps[found.turn])) == kNobody;
+    std::vector<std::size_t> members = found.steps;
+    members.push_back(found.turn);
+    members.push_back(found.last);
+    std::sort(members.begin(), members.end());
+    std::vector<Step> steps;
+    for (const std::size_t step : members) {
+      steps.push_back(block.steps[step]);
+      gone[step] = step != found.turn || !turned_for_all;
     }
-    Step& last = block.steps[found.last];
-    last.op = {.name = "aten::scaled_dot_product_attention", .handle = fused};
-    last.operands = {found.query, found.key, found.value, mask, {.constant = IValue(0.0)}, {.constant = IValue(false)},
-                     {.constant = IValue(found.scale)}, {.constant = IValue(false)}};
+    std::vector<Operand> operands{found.query, found.key, found.value};
+    if (found.kind != Mask::kNone) operands.push_back(found.mask);
+    std::vector<int> inputs;
+    for (const Operand& operand : operands) {
+      if (operand.slot != Operand::kNoSlot) inputs.push_back(operand.slot);
+    }
+    const int result = only_output(block.steps[found.last]);
+    const std::string name = block.steps[found.last].name;
+    block.steps[found.last] = {.op = {.name = "portfire::attention", .kernel = attention(found.kind, found.scale, part_of(block, std::move(steps), inputs, result))},
+                               .name = name, .operands = std::move(operands), .outputs = {{result}}, .lists = {false}, .written = {}, .last_uses = {}};
+    gone[found.last] = false;
+    finder.reset();
   }
   erase_steps(block, gone);
 }

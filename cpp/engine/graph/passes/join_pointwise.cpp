@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/graph/kernels/pointwise.h"
+#include "engine/graph/passes/part.h"
 #include "engine/graph/passes/passes.h"
 #include "engine/graph/passes/uses.h"
 
@@ -19,6 +20,7 @@ using direct::PointwiseStep;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNothing = -0.0F;  // added, it leaves zeros their sign
+constexpr std::size_t kFarthest = 256;  // steps between the first of a chain and the last
 
 /// One step's operations: `a` and `b` of the first are its tensors 0 and 1, and then 2 is what the first gives, and so on.
 struct Operations {
@@ -38,6 +40,13 @@ std::optional<double> number(const Operand& operand) {
     return std::nullopt;
   }
   return scalar.isComplex() ? std::nullopt : std::optional(scalar.toDouble());
+}
+
+/// float32 has it, or one near it.
+bool fits(double value) { return !std::isfinite(value) || std::abs(value) <= std::numeric_limits<float>::max(); }
+
+bool all_fit(const Step& step) {
+  return std::all_of(step.operands.begin(), step.operands.end(), [](const Operand& operand) { return fits(number(operand).value_or(0)); });
 }
 
 PointwiseStep affine(int a, double p, double q) { return {.operation = Pointwise::kAffine, .a = a, .p = static_cast<float>(p), .q = static_cast<float>(q)}; }
@@ -92,8 +101,7 @@ std::vector<PointwiseStep> power(const Step& step) {
 /// Of a tensor and a number, in either order.
 std::vector<PointwiseStep> with_number(std::string_view name, double value, bool is_first, double alpha) {
   if (name == "aten::mul") return {affine(0, value, kNothing)};
-  if (name == "aten::div" && is_first) return {{.operation = Pointwise::kReciprocal}, affine(kFirstResult, value, kNothing)};
-  if (name == "aten::div") return {affine(0, 1 / value, kNothing)};
+  if (name == "aten::div") return {{.operation = is_first ? Pointwise::kDivideNumber : Pointwise::kDivideByNumber, .p = static_cast<float>(value)}};
   if (name == "aten::add") return {is_first ? affine(0, alpha, value) : affine(0, 1, value * alpha)};
   if (name == "aten::sub") return {is_first ? affine(0, -alpha, value) : affine(0, 1, -value * alpha)};
   return {is_first ? affine(0, 1, -value * alpha) : affine(0, -alpha, value)};  // rsub
@@ -125,7 +133,7 @@ Operations binary(const Step& step) {
 
 /// Without steps where it is no operation on every value, or one that writes.
 Operations operations_of(const Step& step) {
-  if (!step.op.handle || !step.written.empty() || only_output(step) == Operand::kNoSlot || step.operands.empty()) return {};
+  if (!step.op.handle || !step.written.empty() || only_output(step) == Operand::kNoSlot || step.operands.empty() || !all_fit(step)) return {};
   const std::string& name = step.op.name;
   for (const char* one : {"aten::add", "aten::sub", "aten::rsub", "aten::mul", "aten::div"}) {
     if (name == one) return binary(step);
@@ -161,7 +169,7 @@ class Group {
   /// The step in place of all.
   Step joined() {
     std::vector<Operand> operands;
-    for (const Operand& input : slots_) operands.push_back(input);
+    for (const int slot : slots_) operands.push_back({.slot = slot});  // a number as it is: the steps make of it what each needs
     for (const Operand& input : constants_) operands.push_back(input);
     const auto inputs = static_cast<int>(operands.size());
     const auto settled = [&](int value) {
@@ -173,10 +181,8 @@ class Group {
       one.b = settled(one.b);
     }
     const int result = only_output(steps_.back());
-    Block alone{.slots = block_.slots, .inputs = {}, .steps = std::move(steps_), .outputs = {{.slot = result}}, .shapes = {}, .weights = block_.weights};
-    for (const Operand& input : slots_) alone.inputs.push_back(input.slot);
-    free_slots_early(alone);
-    const std::string name = alone.steps.back().name;
+    const std::string name = steps_.back().name;
+    Block alone = part_of(block_, std::move(steps_), slots_, result);
     return {.op = {.name = "portfire::pointwise", .kernel = pointwise(std::move(chain_), std::move(alone))}, .name = name,
             .operands = std::move(operands), .outputs = {{result}}, .lists = {false}, .written = {}, .last_uses = {}};
   }
@@ -192,9 +198,9 @@ class Group {
     }
     const auto result = std::find(results_.begin(), results_.end(), operand.slot);
     if (result != results_.end()) return static_cast<int>(result - results_.begin());
-    const auto known = std::find_if(slots_.begin(), slots_.end(), [&](const Operand& one) { return one.slot == operand.slot; });
+    const auto known = std::find(slots_.begin(), slots_.end(), operand.slot);
     const auto place = static_cast<int>(known - slots_.begin());
-    if (known == slots_.end()) slots_.push_back(operand);
+    if (known == slots_.end()) slots_.push_back(operand.slot);
     return -1 - place;
   }
 
@@ -202,14 +208,15 @@ class Group {
   std::vector<Step> steps_;
   std::vector<PointwiseStep> chain_;
   std::vector<int> results_;  ///< the slot of each of `chain_`, if it is a step's last
-  std::vector<Operand> slots_, constants_;
+  std::vector<int> slots_;
+  std::vector<Operand> constants_;
 };
 
 }  // namespace
 
 void join_pointwise(Block& block) {
   // What comes before a writer stays: a tensor may change between, and a view of a result may be written to.
-  const auto last_writer = std::find_if(block.steps.rbegin(), block.steps.rend(), [](const Step& step) { return !step.written.empty(); });
+  const auto last_writer = std::find_if(block.steps.rbegin(), block.steps.rend(), [](const Step& step) { return step.writes(); });
   const auto begin = static_cast<std::size_t>(last_writer.base() - block.steps.begin());
   const std::vector<std::vector<std::size_t>> takers = takers_of(block);
   std::vector<Operations> operations(block.steps.size());
@@ -220,7 +227,8 @@ void join_pointwise(Block& block) {
     if (gone[last] || operations[last].steps.empty() || rank_of(block, {.slot = result}) == 0) continue;
     std::vector<std::size_t> members{last};
     std::size_t room = direct::kMostPointwise - operations[last].steps.size() - operations[last].tensors.size();
-    for (std::size_t k = last; k-- > begin;) {
+    const std::size_t first = std::max(begin, last - std::min(last, kFarthest));
+    for (std::size_t k = last; k-- > first;) {
       const Operations& found = operations[k];
       const std::size_t needs = found.steps.size() + found.tensors.size();
       if (gone[k] || found.steps.empty() || needs > room || !same_shape(block, only_output(block.steps[k]), result)) continue;

@@ -18,7 +18,7 @@ void loosen_views(Block& block) {
   const auto reshape = find_schema("torch.ops.aten.reshape.default");
   if (!reshape) return;
   // What is a view to a later writer must stay one.
-  const auto last_writer = std::find_if(block.steps.rbegin(), block.steps.rend(), [](const Step& step) { return !step.written.empty(); });
+  const auto last_writer = std::find_if(block.steps.rbegin(), block.steps.rend(), [](const Step& step) { return step.writes(); });
   for (auto step = last_writer.base(); step != block.steps.end(); ++step) {
     if (flattens(*step)) {
       step->op = {.name = "portfire::flatten", .kernel = flatten()};

@@ -13,7 +13,7 @@
 namespace portfire::graph {
 namespace {
 
-enum class Level { kFreeze, kFull, kPack };  ///< the last: full, where oneDNN is
+enum class Level { kFreeze, kFull };  ///< the second on the CPU alone, where oneDNN is
 
 struct Pass {
   std::string_view name;
@@ -23,17 +23,17 @@ struct Pass {
   bool in_bfloat16 = true;
 };
 
-/// In their order. Bfloat16 comes before what packs.
-constexpr Pass kPasses[] = {{"fuse_attention", fuse_attention, Level::kFull, false},
-                            {"fold_constants", fold_constants, Level::kFreeze, false},
+/// In their order. Bfloat16 comes between the levels.
+constexpr Pass kPasses[] = {{"fold_constants", fold_constants, Level::kFreeze, false},
                             {"fold_batch_norms", fold_batch_norms, Level::kFreeze},
-                            {"pack_convolutions", pack_convolutions, Level::kPack},
-                            {"pack_linears", pack_linears, Level::kPack},
-                            {"pack_batch_norms", pack_batch_norms, Level::kPack},
-                            {"pool_directly", pool_directly, Level::kPack},
-                            {"run_lstms", run_lstms, Level::kPack},
-                            {"join_pointwise", join_pointwise, Level::kPack, true, false},
-                            {"loosen_views", loosen_views, Level::kPack}};
+                            {"fuse_attention", fuse_attention, Level::kFull, false, false},
+                            {"pack_convolutions", pack_convolutions, Level::kFull},
+                            {"pack_linears", pack_linears, Level::kFull},
+                            {"pack_batch_norms", pack_batch_norms, Level::kFull},
+                            {"pool_directly", pool_directly, Level::kFull},
+                            {"run_lstms", run_lstms, Level::kFull},
+                            {"join_pointwise", join_pointwise, Level::kFull, true, false},
+                            {"loosen_views", loosen_views, Level::kFull}};
 
 void check_names(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
@@ -48,22 +48,21 @@ void check_names(const std::vector<std::string>& names) {
 
 void optimize(Plan& plan, const EngineOptions& options) {
   check_names(options.skip_passes);
-  const bool full = options.optimization == Optimization::kFull;
-  const bool packs = full && options.device.kind == Device::Kind::kCpu && at::globalContext().hasMKLDNN();
+  const bool full = options.optimization == Optimization::kFull && options.device.kind == Device::Kind::kCpu && at::globalContext().hasMKLDNN();
   const bool reduced = options.precision == Precision::kBFloat16;
   const auto wanted = [&](const Pass& pass) {
-    const bool reached = pass.level == Level::kFreeze ? options.optimization != Optimization::kNone : pass.level == Level::kFull ? full : packs;
+    const bool reached = pass.level == Level::kFull ? full : options.optimization != Optimization::kNone;
     const auto& skipped = options.skip_passes;
     return reached && (pass.beside_writers || !plan.writes) && (pass.in_bfloat16 || !reduced) && std::find(skipped.begin(), skipped.end(), pass.name) == skipped.end();
   };
-  const auto run = [&](bool packing) {
+  const auto run = [&](Level level) {
     for (const Pass& pass : kPasses) {
-      if ((pass.level == Level::kPack) == packing && wanted(pass)) pass.run(plan.block);
+      if (pass.level == level && wanted(pass)) pass.run(plan.block);
     }
   };
-  run(false);
+  run(Level::kFreeze);
   if (reduced) compute_in_bfloat16(plan.block);
-  run(true);
+  run(Level::kFull);
   free_slots_early(plan.block);
 }
 

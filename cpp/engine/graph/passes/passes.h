@@ -16,15 +16,15 @@ void fold_constants(Block& block);
 /// Batch norms with constant statistics go into the weights of the convolution or linear layer before them.
 void fold_batch_norms(Block& block);
 
-/// softmax(scale q k^T + mask) v becomes LibTorch's one operator for it. Only for blocks of which no step writes to a tensor.
-void fuse_attention(Block& block);
-
 /// Convolutions of constant float32 or bfloat16 weights become oneDNN's on packed weights, with the activation and
 /// the addition that follow them.
 void pack_convolutions(Block& block);
 
 /// The same for linear layers.
 void pack_linears(Block& block);
+
+/// softmax(scale q k^T + mask) v, written out, becomes one kernel. Only for blocks of which no step writes to a tensor.
+void fuse_attention(Block& block);
 
 /// Batch norms that could not go into a layer become one pass over the data, with the activation that follows.
 void pack_batch_norms(Block& block);

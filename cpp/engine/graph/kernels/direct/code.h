@@ -155,19 +155,23 @@ void multiply(const Product& p, std::int64_t first_row, std::int64_t last_row) {
 
 typedef int Whole __attribute__((vector_size(PORTFIRE_VECTOR_BYTES)));
 
-/// As the Cephes library does it: 2^n times a polynomial on what is left, within 2 units in the last place.
-Vector exponential(Vector x) {
-  x = within(x, all(-87.0F), all(89.0F));  // above, 2^128: infinity
-  const Vector shifted = x * 1.44269504F + 12582912.0F;  // 1.5 * 2^23: the whole part lies in the last bits
-  const Vector n = shifted - 12582912.0F;
-  const Vector r = x - n * 0.693359375F + n * 2.12194440e-4F;
+/// Of what is within half the logarithm of 2; as the Cephes library does it, within 2 units in the last place.
+Vector exponential_near_zero(Vector r) {
   Vector p = r * 1.9875691500e-4F + 1.3981999507e-3F;
   p = p * r + 8.3334519073e-3F;
   p = p * r + 4.1665795894e-2F;
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
-  return p * reinterpret_cast<Vector>((__builtin_convertvector(n, Whole) + 127) << 23);
+  return p * r * r + r + 1.0F;
+}
+
+/// 2^n times that; e^-87 for all that is smaller, and infinity from 88.37.
+Vector exponential(Vector x) {
+  x = within(x, all(-87.0F), all(89.0F));  // above, 2^128: infinity
+  const Vector shifted = x * 1.44269504F + 12582912.0F;  // 1.5 * 2^23: the whole part lies in the last bits
+  const Vector n = shifted - 12582912.0F;
+  const Vector r = x - n * 0.693359375F + n * 2.12194440e-4F;
+  return exponential_near_zero(r) * reinterpret_cast<Vector>((__builtin_convertvector(n, Whole) + 127) << 23);
 }
 
 Vector sigmoid(Vector x) { return 1.0F / (1.0F + exponential(-x)); }
@@ -179,7 +183,7 @@ Vector hyperbolic_tangent(Vector x) {
   p = p * z - 5.37397155531e-2F;
   p = p * z + 1.33314422036e-1F;
   p = p * z - 3.33332819422e-1F;
-  const Vector near = x + x * z * p;
+  const Vector near = x * (z * p + 1.0F);
   const Vector far = 1.0F - 2.0F / (exponential(x + x) + 1.0F);
   return z < 0.390625F ? near : far;
 }

@@ -96,6 +96,8 @@ enum class Pointwise {
   kAffine,  ///< p a + q
   kAdd,     ///< a + p b
   kMultiply, kDivide,
+  kDivideByNumber,  ///< a / p
+  kDivideNumber,    ///< p / a
   kBounds,  ///< a between p and q
   kSquare, kReciprocal, kRoot, kSize, kExponential, kErrorFunction, kGelu, kGeluTanh, kSilu, kSigmoid, kTanh
 };

@@ -13,13 +13,31 @@ struct Root {
   }
 };
 struct Size {
-  static Vector of(Vector x) { return x < 0.0F ? -x : x; }
+  static Vector of(Vector x) { return reinterpret_cast<Vector>(reinterpret_cast<Whole>(x) & 0x7fffffff); }
 };
 struct Exponential {
-  static Vector of(Vector x) { return exponential(x); }
+  /// With all that float32 has: to where it is 0, and to its largest number. 2^n is too much for one factor at either end.
+  static Vector of(Vector x) {
+    x = within(x, all(-105.0F), all(89.0F));
+    const Vector n = (x * 1.44269504F + 12582912.0F) - 12582912.0F;
+    const Vector r = x - n * 0.693359375F + n * 2.12194440e-4F;
+    const Whole whole = __builtin_convertvector(n, Whole), half = whole >> 1;
+    const auto power = [](Whole exponent) { return reinterpret_cast<Vector>((exponent + 127) << 23); };
+    return exponential_near_zero(r) * power(half) * power(whole - half);
+  }
 };
 struct ErrorFunction {
-  static Vector of(Vector x) { return error_function(x); }
+  /// Near zero its series: there its error must be small beside x.
+  static Vector of(Vector x) {
+    const Vector z = x * x;
+    Vector p = z * 1.2055333e-4F - 8.5483270e-4F;
+    p = p * z + 5.2239776e-3F;
+    p = p * z - 2.6866171e-2F;
+    p = p * z + 1.1283792e-1F;
+    p = p * z - 3.7612639e-1F;
+    const Vector near = x * (p * z + 1.1283792F);
+    return z < 0.25F ? near : error_function(x);
+  }
 };
 
 /// `count` is a multiple of kWidth.
@@ -40,6 +58,8 @@ void run(const PointwiseStep& step, const float* a, const float* b, float* y, st
     case Pointwise::kAdd: return each(a, b, y, count, [&](Vector x, Vector other) { return x + p * other; });
     case Pointwise::kMultiply: return each(a, b, y, count, [&](Vector x, Vector other) { return x * other; });
     case Pointwise::kDivide: return each(a, b, y, count, [&](Vector x, Vector other) { return x / other; });
+    case Pointwise::kDivideByNumber: return each(a, y, count, [&](Vector x) { return x / p; });
+    case Pointwise::kDivideNumber: return each(a, y, count, [&](Vector x) { return p / x; });
     case Pointwise::kBounds: return each(a, y, count, [&](Vector x) { return within(x, p, q); });
     case Pointwise::kSquare: return each(a, y, count, Square::of);
     case Pointwise::kReciprocal: return each(a, y, count, Reciprocal::of);
