@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from agreement import LEVELS, both_agree
+from agreement import LEVELS, both_agree, steps_of
 from exported import Edit, Exported, call, eager, edited, in_json, in_program
+from faces import Program
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional as F
@@ -188,20 +189,27 @@ def test_batch_norms_of_no_numbers(sizes: list[int], tmp_path: Path) -> None:
             portfire.load(changed, threads=1, optimization=level).forward(*one)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"kernel_size": {"as_ints": [2**62] * 2}, "padding": {"as_ints": [2**61] * 2}},
-        {"padding": {"as_ints": [2**63 - 1] * 2}},
-    ],
-)
-def test_windows_that_are_no_windows(arguments: dict[str, Any], tmp_path: Path) -> None:
-    one = (torch.rand(1, 8, 6, 6).contiguous(memory_format=torch.channels_last),)
-    path = Exported(nn.Sequential(nn.MaxPool2d(3, 1, 1)), one).save(tmp_path / "p.pt2")
-    changed = edited(path, tmp_path / "changed.pt2", set_arguments("max_pool2d", **arguments))
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize("arguments", [{"kernel_size": 2**62, "padding": 2**61}, {"padding": 2**63 - 1}])
+def test_windows_that_are_no_windows(arguments: dict[str, int], axes: int, tmp_path: Path) -> None:
+    format = torch.channels_last if axes == 2 else torch.channels_last_3d
+    one = (torch.rand(1, 8, *[6] * axes).contiguous(memory_format=format),)
+    pool = nn.MaxPool2d(3, 1, 1) if axes == 2 else nn.MaxPool3d(3, 1, 1)
+    path = Exported(nn.Sequential(pool), one).save(tmp_path / "p.pt2")
+    values = {name: {"as_ints": [value] * axes} for name, value in arguments.items()}
+    changed = edited(path, tmp_path / "changed.pt2", set_arguments(f"max_pool{axes}d", **values))
     for level in LEVELS:
         with pytest.raises(portfire.Error):
             portfire.load(changed, threads=1, optimization=level).forward(*one)
+
+
+def test_pooling_of_volumes(program: Program, tmp_path: Path) -> None:
+    layers = nn.Sequential(nn.Conv3d(2, 9, 3), nn.MaxPool3d(2), nn.MaxPool3d((1, 2, 3), (2, 1, 2), (0, 1, 1)))
+    one = (torch.randn(2, 2, 10, 9, 12),)
+    path = Exported(layers, one).save(tmp_path / "v.pt2")
+    both_agree(path, one)
+    assert steps_of(program, path).count("portfire::max_pool") == 2
+    both_agree(Exported(layers[1], (one[0],)).save(tmp_path / "p.pt2"), one)  # not channels-last
 
 
 class Remembers(nn.Module):

@@ -5,9 +5,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/conv3d.h>
+#include <ATen/ops/max_pool3d.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,26 @@ TEST(Volume, ConvolvesAsLibTorchDoes) {
         EXPECT_TRUE(at::allclose(layer.convolution(last, other, sizes, c.stride, c.padding, c.dilation, {0, 6}), (wanted + other).clamp(0, 6), 1e-4, 1e-5));
         EXPECT_TRUE(at::allclose(bare.convolution(last, {}, sizes, c.stride, c.padding, c.dilation, kUnbounded),
                                  at::conv3d(x, weight, {}, c.stride, c.padding, c.dilation), 1e-4, 1e-5));
+      }
+    }
+  }
+  at::set_num_threads(before);
+}
+
+TEST(Volume, PoolsAsLibTorchDoes) {
+  const int before = at::get_num_threads();
+  const std::vector<Window> windows{{{2, 2, 2}, {2, 2, 2}, {0, 0, 0}, {1, 1, 1}}, {{3, 2, 1}, {1, 2, 3}, {1, 1, 0}, {1, 1, 1}},
+                                    {{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}, {{5, 4, 3}, {2, 1, 2}, {2, 2, 1}, {1, 1, 1}}};
+  for (const int threads : {1, kMostThreads}) {
+    at::set_num_threads(threads);
+    for (const Window& window : windows) {
+      for (const std::int64_t channels : {1, 8, 19}) {
+        SCOPED_TRACE(std::to_string(window.size[0]) + ", " + std::to_string(channels) + " channels");
+        const at::Tensor x = at::randn({2, channels, 7, 9, 8}).contiguous(at::MemoryFormat::ChannelsLast3d);
+        x[1][0][3][3][3] = std::numeric_limits<float>::quiet_NaN();
+        const at::Tensor y = max_pool(x, window);
+        EXPECT_TRUE(y.is_contiguous(at::MemoryFormat::ChannelsLast3d));
+        EXPECT_TRUE(at::allclose(y, at::max_pool3d(x, window.size, window.stride, window.padding), 0, 0, true));
       }
     }
   }

@@ -39,7 +39,7 @@ void run_lstms(Block& block);
 /// Chains of operations on every value become one kernel that takes a block of values at a time through all of them.
 void join_pointwise(Block& block);
 
-/// Max pooling over two axes goes to a kernel of our own where the input is float32 and channels-last.
+/// Max pooling over two axes or three goes to a kernel of our own where the input is float32 and channels-last.
 void pool_directly(Block& block);
 
 /// Weights become bfloat16, what goes into layers is converted where it is not, and floating outputs are float32 again.

@@ -316,11 +316,19 @@ void max_pool(const MaxPool& p, std::int64_t first, std::int64_t last, float* li
     const std::int64_t above = out % p.out_height * p.stride_height - p.pad_height;
     const std::int64_t top = most(above, 0);
     const std::int64_t bottom = least(above + p.kernel_height, p.height);
-    const float* rows = p.x + out / p.out_height * p.height * across;
-    const float* tallest = rows + top * across;
-    for (std::int64_t h = top + 1; h < bottom; ++h) {
-      to_larger(line, tallest, rows + h * across, across);
-      tallest = line;
+    const std::int64_t before_front = out / p.out_height % p.out_depth * p.stride_depth - p.pad_depth;
+    const std::int64_t front = most(before_front, 0);
+    const std::int64_t back = least(before_front + p.kernel_depth, p.depth);
+    const float* image = p.x + out / p.out_height / p.out_depth * p.depth * p.height * across;
+    const float* const first_row = image + (front * p.height + top) * across;
+    const float* tallest = first_row;
+    for (std::int64_t d = front; d < back; ++d) {
+      for (std::int64_t h = top; h < bottom; ++h) {
+        const float* row = image + (d * p.height + h) * across;
+        if (row == first_row) continue;
+        to_larger(line, tallest, row, across);
+        tallest = line;
+      }
     }
     float* y = p.y + out * p.out_width * p.channels;
     for (std::int64_t w = 0; w < p.out_width; ++w, y += p.channels) {

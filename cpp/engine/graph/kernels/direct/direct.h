@@ -49,10 +49,11 @@ struct Affine {
   std::int64_t channels = 0;
 };
 
-/// The largest of each window, channels-last: x [images, height, width, channels] -> y [images, out_height, out_width,
-/// channels]. Every window has a pixel of the image. A NaN is the largest.
+/// The largest of each window, channels-last: x [images, depth, height, width, channels] -> y [images, out_depth, out_height,
+/// out_width, channels]. Every window has a pixel of the image. A NaN is the largest.
 struct MaxPool {
   const float* x = nullptr;
+  std::int64_t depth = 1, kernel_depth = 1, stride_depth = 1, pad_depth = 0, out_depth = 1;  ///< as they are in two dimensions
   std::int64_t height = 0, width = 0, channels = 0;
   std::int64_t kernel_height = 0, kernel_width = 0, stride_height = 0, stride_width = 0, pad_height = 0, pad_width = 0;
   float* y = nullptr;

@@ -138,18 +138,27 @@ at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor
 }
 
 at::Tensor max_pool(const at::Tensor& x, const Window& window) {
-  const auto out = [&](std::int64_t axis) {
-    const auto k = static_cast<std::size_t>(axis - 2);
-    return (x.size(axis) + 2 * window.padding[k] - window.size[k]) / window.stride[k] + 1;
-  };
-  at::Tensor y = make_empty({x.size(0), x.size(1), out(2), out(3)}, at::MemoryFormat::ChannelsLast);
-  const MaxPool pool{.x = x.const_data_ptr<float>(), .height = x.size(2), .width = x.size(3), .channels = x.size(1),
-                     .kernel_height = window.size[0], .kernel_width = window.size[1], .stride_height = window.stride[0],
-                     .stride_width = window.stride[1], .pad_height = window.padding[0], .pad_width = window.padding[1],
-                     .y = y.mutable_data_ptr<float>(), .out_height = y.size(2), .out_width = y.size(3)};
+  const bool is_volume = x.dim() == 5;
+  std::vector<std::int64_t> sizes{x.size(0), x.size(1)};
+  for (std::size_t k = 0; k < window.size.size(); ++k) {
+    sizes.push_back((x.size(static_cast<std::int64_t>(k) + 2) + 2 * window.padding[k] - window.size[k]) / window.stride[k] + 1);
+  }
+  at::Tensor y = make_empty(sizes, is_volume ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::ChannelsLast);
+  const std::size_t h = is_volume ? 1 : 0, w = h + 1;  // among the window's numbers
+  MaxPool pool{.x = x.const_data_ptr<float>(), .height = x.size(-2), .width = x.size(-1), .channels = x.size(1),
+               .kernel_height = window.size[h], .kernel_width = window.size[w], .stride_height = window.stride[h],
+               .stride_width = window.stride[w], .pad_height = window.padding[h], .pad_width = window.padding[w],
+               .y = y.mutable_data_ptr<float>(), .out_height = y.size(-2), .out_width = y.size(-1)};
+  if (is_volume) {
+    pool.depth = x.size(2);
+    pool.kernel_depth = window.size[0];
+    pool.stride_depth = window.stride[0];
+    pool.pad_depth = window.padding[0];
+    pool.out_depth = y.size(2);
+  }
   constexpr std::int64_t kValuesOfAThread = 1 << 16;
-  const std::int64_t values = y.size(3) * x.size(1) * window.size[0] * window.size[1];
-  at::parallel_for(0, y.size(0) * y.size(2), std::max<std::int64_t>(1, kValuesOfAThread / std::max<std::int64_t>(values, 1)),
+  const std::int64_t values = pool.out_width * x.size(1) * pool.kernel_depth * pool.kernel_height * pool.kernel_width;
+  at::parallel_for(0, y.size(0) * pool.out_depth * pool.out_height, std::max<std::int64_t>(1, kValuesOfAThread / std::max<std::int64_t>(values, 1)),
                    [&](std::int64_t first, std::int64_t last) {
                      std::vector<float> line(static_cast<std::size_t>(pool.width * pool.channels));
                      kernels().max_pool(pool, first, last, line.data());

@@ -83,13 +83,13 @@ void activate(const at::Tensor& y, Activation activation);
 /// scale x + shift for each channel of [N, C, H, W], float32 and channels-last on the CPU; [C] both.
 at::Tensor affine(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, Bounds bounds);
 
-/// The arguments of `aten::max_pool2d`, two numbers each.
+/// The arguments of `aten::max_pool2d`, two numbers each, or of `aten::max_pool3d`, three.
 struct Window {
   std::vector<std::int64_t> size, stride, padding, dilation;
 };
 
-/// [N, C, H, W] channels-last float32 on the CPU -> the same; the window is one that `aten::max_pool2d` takes, without
-/// dilation and without a rest at the end.
+/// [N, C, H, W] or [N, C, D, H, W] channels-last float32 on the CPU -> the same; the window is one that LibTorch's operator
+/// takes, without dilation and without a rest at the end.
 at::Tensor max_pool(const at::Tensor& x, const Window& window);
 
 }  // namespace portfire::graph::direct
