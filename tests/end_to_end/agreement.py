@@ -7,22 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from exported import Exported, call, eager
+from exported import Exported, Function, call, eager
 from faces import Program
-from torch import Tensor, nn
+from torch import Tensor
 
 import portfire
 
 LEVELS = ("none", "full")
-
-
-class Function(nn.Module):
-    def __init__(self, function: Callable[..., Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.function(*inputs)
 
 
 def save(path: Path, function: Callable[..., Tensor], *inputs: Tensor, shapes: Any = None) -> Path:

@@ -84,7 +84,7 @@ def flat(value: Any) -> list[Tensor]:
     return [one for item in value for one in flat(item)]
 
 
-class _Function(nn.Module):
+class Function(nn.Module):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.function = function
@@ -93,12 +93,12 @@ class _Function(nn.Module):
         return self.function(*args)
 
 
-class _One(_Function):
+class _One(Function):
     def forward(self, x: Tensor) -> Any:
         return self.function(x)
 
 
-class _Two(_Function):
+class _Two(Function):
     def forward(self, x: Tensor, y: Tensor) -> Any:
         return self.function(x, y)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from agreement import Function, both_agree, save, steps_of
-from exported import Exported
+from agreement import both_agree, save, steps_of
+from exported import Exported, Function
 from faces import Program
 from torch import Tensor, nn
 from torch.export import Dim
