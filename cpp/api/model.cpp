@@ -146,8 +146,8 @@ void require_methods(const Package& package, const Engine& engine) {
 struct Model::Impl {
   std::atomic<int> shares{1};
   ModelInfo info;
-  std::unique_ptr<Task> task;
-  std::unique_ptr<Task> golden_task;  // without the caller's tighter limits
+  std::shared_ptr<const Task> task;
+  std::shared_ptr<const Task> golden_task;  // without the caller's tighter limits
   std::unique_ptr<Engine> engine;
   std::vector<GoldenBytes> golden;
   std::optional<Pipeline> pipeline;         // these refer to
@@ -219,8 +219,9 @@ std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const Lo
   // What is trusted, and code that LibTorch reads once more, must be the bytes that were checked.
   if (options.map_file && kind != kGraph) package = open_package(file);
   auto impl = std::make_unique<Impl>();
-  impl->task = make_task(package.manifest, options.max_pixels);
-  impl->golden_task = make_task(package.manifest, 0);
+  const AssetReader asset = [&package](const std::string& name) { return package.file(name); };
+  impl->task = make_task(package.manifest, asset, options.max_pixels);
+  impl->golden_task = options.max_pixels == 0 ? impl->task : make_task(package.manifest, asset, 0);
   impl->golden = read_golden(package);
   EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
                        .threads = options.threads > 0 ? options.threads : cpu_budget(),

@@ -7,12 +7,12 @@
 #include <iostream>
 #include <optional>
 
-#include <nlohmann/json.hpp>
-
 #include <portfire/codecs.h>
 
 #include "apps/inputs.h"
 #include "apps/options.h"
+#include "apps/print_answer.h"
+#include "apps/run_texts.h"
 #include "apps/terminal.h"
 #include "apps/write_outputs.h"
 #include "core/text.h"
@@ -22,6 +22,8 @@ namespace {
 
 struct Options : ModelOptions {
   std::vector<std::string> inputs;
+  std::string from;
+  std::string column = "text";
   int top_k = 5;
   std::string output;
   std::string image_size;  // "WIDTHxHEIGHT"
@@ -71,37 +73,6 @@ ImageTensorOptions image_options(const Options& options) {
   return image;
 }
 
-void print(const std::string& name, const Answer& answer, bool json) {
-  if (json) {
-    std::cout << "{\"input\": " << nlohmann::json(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
-              << ", \"answer\": " << answer.to_json() << "}\n";
-    return;
-  }
-  std::cout << name << ": ";
-  if (const auto* classification = std::get_if<Classification>(&answer.value)) {
-    for (std::size_t k = 0; k < classification->top.size(); ++k) {
-      const ScoredLabel& row = classification->top[k];
-      char percent[32];
-      std::snprintf(percent, sizeof percent, "%.2f %%", 100.0 * static_cast<double>(row.probability));
-      std::cout << (k == 0 ? bold(row.label) + "  " + percent : dim(cat("   ", row.label, " ", percent)));
-    }
-  } else {
-    for (const NamedTensor& output : answer.tensors().outputs) std::cout << output.name << " = " << output.tensor.to_string() << "  ";
-  }
-  std::cout << '\n';
-}
-
-void report(const std::string& name, const Error& error, bool json) {
-  if (json) {
-    const nlohmann::ordered_json line{{"input", name},
-                                      {"error", {{"code", info_of(error.code()).name}, {"message", error.what()}}}};
-    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
-  } else {
-    std::cout.flush();
-    std::cerr << "portfire: " << error.what() << '\n';
-  }
-}
-
 /// What an input becomes before the model sees it; only pictures for models without a manifest change.
 std::vector<Outcome> run_some(const Model& model, std::span<const Input> inputs, const Options& options) {
   const RunOptions run{.top_k = options.top_k};
@@ -120,6 +91,11 @@ std::vector<Outcome> run_some(const Model& model, std::span<const Input> inputs,
 
 int run(const Options& options) {
   const Model model = Model::load(options.path, options.load_options());
+  if (model.info().manifest && model.info().manifest->raw_input.kind == "text") {
+    return run_texts(model, {.texts = options.inputs, .from = options.from, .column = options.column, .top_k = options.top_k, .json = options.json});
+  }
+  if (!options.from.empty()) throw Error(ErrorCode::kInvalidArgument, cat("--from is for models that read text; this one's task is ", model.info().task));
+  if (options.inputs.empty()) throw Error(ErrorCode::kInvalidArgument, "no inputs; name files, folders, patterns, or - for standard input");
   const std::vector<std::string> files = expand_inputs(options.inputs);
   if (!options.output.empty() && (files.size() != 1 || model.info().task != "tensor")) {
     throw Error(ErrorCode::kInvalidArgument, cat("--output holds the tensors of one input; ", files.size(), " inputs, task ", model.info().task));
@@ -139,12 +115,12 @@ int run(const Options& options) {
     if (interrupted()) return info_of(ErrorCode::kCancelled).exit_status;
     for (std::size_t k = 0; k < outcomes.size(); ++k) {
       if (const Error* error = std::get_if<Error>(&outcomes[k])) {
-        report(inputs[k].name(), *error, options.json);
+        print_error(inputs[k].name(), *error, options.json);
         if (status == 0) status = info_of(error->code()).exit_status;
       } else if (!options.output.empty()) {
         write_outputs(options.output, std::get<Answer>(outcomes[k]).tensors());
       } else {
-        print(inputs[k].name(), std::get<Answer>(outcomes[k]), options.json);
+        print_answer(inputs[k].name(), std::get<Answer>(outcomes[k]), options.json);
       }
     }
     flush_output();
@@ -159,7 +135,9 @@ void add_run(CLI::App& app, int& status) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("run", "The answer for each input");
   add_model_options(*command, *options, true);
-  command->add_option("inputs", options->inputs, "Files, folders, patterns, or - for standard input")->required()->type_name("INPUT");
+  command->add_option("inputs", options->inputs, "Files, folders, patterns, or - for standard input; for models that read text, texts, or - for the lines of standard input")->type_name("INPUT");
+  CLI::Option* from = command->add_option("--from", options->from, "Texts: the lines of FILE, or a column of a .csv, .tsv or .jsonl; answers are JSON lines")->type_name("FILE");
+  command->add_option("--column", options->column, "With --from: the column or field that holds the text")->needs(from)->type_name("NAME")->capture_default_str();
   command->add_option("--top", options->top_k, "Classes to name")->type_name("K")->capture_default_str();
   command->add_option("--output", options->output, "Task tensor: write the outputs to FILE.npy, .safetensors or .json")->type_name("FILE");
   CLI::Option* size = command->add_option("--image-size", options->image_size, "Task tensor: take pictures, resized to WIDTHxHEIGHT, as [1, C, H, W] in 0..1")->type_name("WxH");
@@ -169,7 +147,8 @@ void add_run(CLI::App& app, int& status) {
   command->footer(
       "A bad input is reported and the others go on; the exit status is then the first error's.\n\n"
       "Examples:\n  portfire run models/digits-cnn seven.png\n  portfire run --json models/digits-cnn pictures/ > answers.jsonl\n"
-      "  cat seven.png | portfire run models/digits-cnn -\n  portfire run traced.pt x.npy --output y.npy\n"
+      "  cat seven.png | portfire run models/digits-cnn -\n  portfire run models/polarity-ngrams \"a gripping, funny film\"\n"
+      "  portfire run models/polarity-ngrams --from reviews.csv --column review > answers.jsonl\n  portfire run traced.pt x.npy --output y.npy\n"
       "  portfire run resnet.pt cat.jpg --image-size 224x224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225");
   command->callback([options, &status] { status = run(*options); });
 }

@@ -15,7 +15,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
 constexpr int kMaxDepth = 64;
 
 [[noreturn]] void fail_document(const std::string& name, const std::string& problem) {
@@ -30,10 +29,10 @@ std::string describe(const Json& value) {
 
 }  // namespace
 
-Json parse_strict_json(std::string_view text, const std::string& name) {
-  if (text.size() > kMaxBytes) {
+Json parse_strict_json(std::string_view text, const std::string& name, std::size_t max_bytes) {
+  if (text.size() > max_bytes) {
     fail_document(name, cat(human_bytes(static_cast<double>(text.size())), "; at most ",
-                            human_bytes(static_cast<double>(kMaxBytes)), " are read"));
+                            human_bytes(static_cast<double>(max_bytes)), " are read"));
   }
   std::vector<std::set<std::string>> keys;  // of the open objects, outermost first
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {

@@ -13,7 +13,7 @@ namespace portfire {
 
 /// A JSON document of bounded size and depth, valid UTF-8, without duplicate keys. `name` is what errors
 /// call it. Throws kInvalidPackage.
-nlohmann::json parse_strict_json(std::string_view text, const std::string& name);
+nlohmann::json parse_strict_json(std::string_view text, const std::string& name, std::size_t max_bytes = std::size_t{16} << 20);
 
 /// A place in a JSON document that knows its path, so that an error can name it:
 /// `digits.pt: manifest: methods.forward.inputs[0].dtype: …`. Every getter throws kInvalidPackage when the
@@ -49,6 +49,8 @@ class JsonNode {
   [[nodiscard]] std::int64_t integer(std::int64_t minimum) const;
   /// A finite number.
   [[nodiscard]] double number() const;
+  /// The value itself, for who reads very many of one kind.
+  [[nodiscard]] const nlohmann::json& value() const { return *value_; }
   /// An object, as compact JSON.
   [[nodiscard]] std::string object_text() const;
 

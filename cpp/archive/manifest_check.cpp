@@ -21,7 +21,15 @@ class Check {
       unique_names(method.outputs, cat("methods.", method.name, ".outputs"));
     }
     golden_files();
-    if (manifest_.task == "image-classification") image_classification();
+    paddings();
+    if (manifest_.task == "image-classification") {
+      classification("image");
+      picture(*manifest_.method("preprocess"));
+    }
+    if (manifest_.task == "text-classification") {
+      classification("text");
+      text(*manifest_.method("preprocess"));
+    }
   }
 
  private:
@@ -36,11 +44,11 @@ class Check {
     }
   }
 
+  bool packaged(const std::string& path) const {
+    return std::any_of(manifest_.files.begin(), manifest_.files.end(), [&](const PackagedFile& file) { return file.path == path; });
+  }
+
   void golden_files() const {
-    const auto packaged = [&](const std::string& path) {
-      return std::any_of(manifest_.files.begin(), manifest_.files.end(),
-                         [&](const PackagedFile& file) { return file.path == path; });
-    };
     for (std::size_t k = 0; k < manifest_.golden.size(); ++k) {
       const std::string path = cat("golden[", k, "]");
       const GoldenSample& sample = manifest_.golden[k];
@@ -49,9 +57,29 @@ class Check {
     }
   }
 
-  void image_classification() const {
-    const std::string task = "the task image-classification needs ";
-    if (manifest_.raw_input.kind != "image") fail("raw_input.kind", task + "\"image\"");
+  /// Only what is batched is filled up, and only where sizes may differ.
+  void paddings() const {
+    for (const MethodSpec& method : manifest_.methods) {
+      const auto refuse = [&](const std::vector<TensorSpec>& specs, const char* side, bool allowed) {
+        for (std::size_t k = 0; k < specs.size(); ++k) {
+          const TensorSpec& spec = specs[k];
+          if (!spec.padding) continue;
+          const std::string path = cat("methods.", method.name, ".", side, "[", k, "].padding");
+          const auto symbolic = [](const Dimension& axis) { return !axis.symbol.empty(); };
+          if (!allowed) fail(path, "only inputs of forward are filled up");
+          if (spec.shape.empty() || std::none_of(spec.shape.begin() + 1, spec.shape.end(), symbolic)) fail(path, "no axis but the first may differ in size");
+          if ((spec.minimum && *spec.padding < *spec.minimum) || (spec.maximum && *spec.padding > *spec.maximum)) fail(path, cat(*spec.padding, " is out of the tensor's range"));
+        }
+      };
+      refuse(method.inputs, "inputs", method.name == "forward");
+      refuse(method.outputs, "outputs", false);
+    }
+  }
+
+  /// What every task from something raw to one of its labels needs.
+  void classification(const std::string& kind) const {
+    const std::string task = cat("the task ", manifest_.task, " needs ");
+    if (manifest_.raw_input.kind != kind) fail("raw_input.kind", cat(task, "\"", kind, "\""));
     if (manifest_.labels.empty()) fail("labels", task + "at least one label");
     if (manifest_.golden.empty()) fail("golden", task + "at least one golden sample");
     for (const std::string_view name : {"preprocess", "forward", "postprocess"}) {
@@ -60,7 +88,6 @@ class Check {
     const MethodSpec& preprocess = *manifest_.method("preprocess");
     const MethodSpec& forward = *manifest_.method("forward");
     const MethodSpec& postprocess = *manifest_.method("postprocess");
-    picture(preprocess);
     batch_axis(forward);
     follows(preprocess.outputs, "methods.preprocess.outputs", forward.inputs, "methods.forward.inputs");
     follows(postprocess.inputs, "methods.postprocess.inputs", forward.outputs, "methods.forward.outputs");
@@ -76,6 +103,16 @@ class Check {
     if (spec.shape.size() != 3 || (spec.shape[2].size != 3 && spec.shape[2].symbol.empty())) {
       fail(path + "[0].shape", "a raw image is [H, W, 3]");
     }
+  }
+
+  /// `preprocess` takes what the tokenizer gives, and bounds it: an id beyond an embedding reads other memory.
+  void text(const MethodSpec& preprocess) const {
+    if (!packaged(manifest_.raw_input.tokenizer)) fail("raw_input.tokenizer", cat(quoted(manifest_.raw_input.tokenizer), " is not in files"));
+    const std::string path = "methods.preprocess.inputs";
+    if (preprocess.inputs.size() != 1) fail(path, "a text is one tensor");
+    const TensorSpec& spec = preprocess.inputs.front();
+    if (spec.dtype != DType::kInt64 || spec.shape.size() != 1 || spec.shape[0].symbol.empty()) fail(path + "[0]", "a text is int64 [L], token ids");
+    if (!spec.minimum || *spec.minimum != 0 || !spec.maximum) fail(path + "[0]", "token ids need the minimum 0 and a maximum");
   }
 
   /// `forward` alone is batched, and on the same axis everywhere.

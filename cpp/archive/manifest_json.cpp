@@ -62,7 +62,7 @@ Dimension dimension(const JsonNode& node) {
 }
 
 TensorSpec tensor_spec(const JsonNode& node) {
-  node.expect_fields({"name", "dtype", "shape"}, {"minimum", "maximum", "layout", "unit"});
+  node.expect_fields({"name", "dtype", "shape"}, {"minimum", "maximum", "layout", "unit", "padding"});
   TensorSpec spec;
   spec.name = node.at("name").string();
   const auto plain = [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '/'; };
@@ -82,6 +82,7 @@ TensorSpec tensor_spec(const JsonNode& node) {
   }
   if (node.has("layout")) spec.layout = node.at("layout").string();
   if (node.has("unit")) spec.unit = node.at("unit").string();
+  if (node.has("padding")) spec.padding = node.at("padding").number();
   return spec;
 }
 
@@ -106,10 +107,25 @@ std::vector<MethodSpec> methods(const JsonNode& node) {
   return specs;
 }
 
+std::string file_path(const JsonNode& node, const std::string& path) {
+  if (const auto problem = problem_with_path(path); !problem.empty()) {
+    node.fail(cat("the path ", quoted(path), " ", problem, "; a relative one with \"/\" is needed"));
+  }
+  if (path == "manifest.json") node.fail("manifest.json cannot hold its own hash");
+  return path;
+}
+
 RawInput raw_input(const JsonNode& node) {
-  node.expect_fields({"kind"}, {"max_pixels"});
-  RawInput raw{.kind = one_of(node.at("kind"), {"image", "tensor"})};
-  if (raw.kind == "image") {
+  node.require({"kind"});
+  RawInput raw{.kind = one_of(node.at("kind"), {"image", "text", "tensor"})};
+  if (raw.kind == "text") {
+    node.expect_fields({"kind", "tokenizer", "max_bytes", "max_tokens", "longer", "invalid_utf8"});
+    raw.tokenizer = file_path(node.at("tokenizer"), node.at("tokenizer").string());
+    raw.max_bytes = node.at("max_bytes").integer(1);
+    raw.max_tokens = node.at("max_tokens").integer(1);
+    raw.truncates = one_of(node.at("longer"), {"refuse", "truncate"}) == "truncate";
+    raw.repairs = one_of(node.at("invalid_utf8"), {"refuse", "replace"}) == "replace";
+  } else if (raw.kind == "image") {
     node.expect_fields({"kind", "max_pixels"});
     raw.max_pixels = node.at("max_pixels").integer(1);
   } else {
@@ -129,14 +145,6 @@ std::vector<Tolerance> tolerances(const JsonNode& node) {
   return rows;
 }
 
-std::string file_path(const JsonNode& node, const std::string& path) {
-  if (const auto problem = problem_with_path(path); !problem.empty()) {
-    node.fail(cat("the path ", quoted(path), " ", problem, "; a relative one with \"/\" is needed"));
-  }
-  if (path == "manifest.json") node.fail("manifest.json cannot hold its own hash");
-  return path;
-}
-
 PackagedFile packaged_file(const JsonNode& node, const std::string& path) {
   node.expect_fields({"bytes", "sha256"});
   PackagedFile file{.path = file_path(node, path), .bytes = node.at("bytes").integer(0), .sha256 = node.at("sha256").string()};
@@ -153,7 +161,7 @@ Manifest manifest(const JsonNode& root) {
   Manifest made;
   made.name = model_name(root.at("name"));
   made.version = root.at("version").integer(1);
-  made.task = one_of(root.at("task"), {"image-classification", "tensor"});
+  made.task = one_of(root.at("task"), {"image-classification", "text-classification", "tensor"});
   made.licence = root.at("licence").string();
   if (made.licence.empty()) root.at("licence").fail("is empty; an SPDX name such as \"Apache-2.0\"");
   made.description = root.at("description").string();
@@ -198,6 +206,20 @@ nlohmann::json to_json(const TensorSpec& spec) {
   if (spec.maximum) json["maximum"] = *spec.maximum;
   if (!spec.layout.empty()) json["layout"] = spec.layout;
   if (!spec.unit.empty()) json["unit"] = spec.unit;
+  if (spec.padding) json["padding"] = *spec.padding;
+  return json;
+}
+
+nlohmann::json to_json(const RawInput& raw) {
+  nlohmann::json json{{"kind", raw.kind}};
+  if (raw.kind == "image") json["max_pixels"] = raw.max_pixels;
+  if (raw.kind == "text") {
+    json["tokenizer"] = raw.tokenizer;
+    json["max_bytes"] = raw.max_bytes;
+    json["max_tokens"] = raw.max_tokens;
+    json["longer"] = raw.truncates ? "truncate" : "refuse";
+    json["invalid_utf8"] = raw.repairs ? "replace" : "refuse";
+  }
   return json;
 }
 
@@ -228,8 +250,7 @@ std::string to_json(const Manifest& manifest) {
                       {"labels", manifest.labels},
                       {"max_batch", manifest.max_batch},
                       {"provenance", nlohmann::json::parse(manifest.provenance_json)}};
-  json["raw_input"]["kind"] = manifest.raw_input.kind;
-  if (manifest.raw_input.kind == "image") json["raw_input"]["max_pixels"] = manifest.raw_input.max_pixels;
+  json["raw_input"] = to_json(manifest.raw_input);
   json["methods"] = nlohmann::json::object();
   for (const MethodSpec& method : manifest.methods) {
     json["methods"][method.name] = {{"inputs", to_json(method.inputs)}, {"outputs", to_json(method.outputs)}};

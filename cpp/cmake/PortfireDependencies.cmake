@@ -27,6 +27,10 @@ get_filename_component(PORTFIRE_TORCH_LIBDIR "${PORTFIRE_TORCH_LIBRARY}" DIRECTO
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip>=1.7)
 pkg_check_modules(libexif REQUIRED IMPORTED_TARGET libexif)
+pkg_check_modules(libpcre2 REQUIRED IMPORTED_TARGET libpcre2-8>=10.40)
+pkg_check_modules(libutf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+# Its pkg-config file would link the trainer too.
+find_library(SENTENCEPIECE_LIBRARY sentencepiece REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)

@@ -15,6 +15,8 @@ Input Input::bytes(std::span<const std::byte> bytes, std::string name) {
   return input;
 }
 
+Input Input::text(std::string_view text, std::string name) { return bytes(std::as_bytes(std::span(text.data(), text.size())), std::move(name)); }
+
 Input Input::tensors(std::vector<NamedTensor> tensors, std::string name) {
   Input input(Kind::kTensors, std::move(name));
   input.tensors_ = std::move(tensors);

@@ -7,15 +7,10 @@
 
 #include "core/text.h"
 #include "tasks/check.h"
+#include "tasks/padding.h"
 
 namespace portfire {
 namespace {
-
-bool same_kind(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) {
-    return x.dtype() == y.dtype() && x.shape() == y.shape();
-  });
-}
 
 std::vector<Tensor> tensors_of(std::vector<NamedTensor> named) {
   std::vector<Tensor> out;
@@ -71,6 +66,8 @@ std::vector<Pipeline::Sample> Pipeline::forward_batch(std::span<const Sample* co
   for (std::size_t k = 0; k < samples[0]->size(); ++k) {
     std::vector<Tensor> column;
     for (const Sample* sample : samples) column.push_back((*sample)[k]);
+    const TensorSpec* spec = forward_spec_ != nullptr && k < forward_spec_->inputs.size() ? &forward_spec_->inputs[k] : nullptr;
+    if (spec != nullptr && spec->padding) fill_up(column, *spec->padding, engine_);
     batch.push_back(engine_.stack(column));
   }
   const std::vector<Tensor> outputs = engine_.forward(batch);
@@ -140,7 +137,7 @@ void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<
     if (outcomes[k]) continue;
     std::vector<std::size_t> members;
     for (std::size_t other = k; other < inputs.size(); ++other) {
-      if (!outcomes[other] && same_kind(*samples[other], *samples[k])) members.push_back(other);
+      if (!outcomes[other] && may_share_batch(forward_spec_, *samples[other], *samples[k])) members.push_back(other);
     }
     run_group(members, samples, outcomes, options);
   }

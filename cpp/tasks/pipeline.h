@@ -36,7 +36,7 @@ class Pipeline {
 
   Sample prepare(const Input& input) const;
   std::vector<NamedTensor> method(const std::string& name, std::span<const Tensor> inputs) const;
-  /// Samples of equal shapes through one forward; rows of its outputs, one list for each sample.
+  /// Samples that may share a batch (tasks/padding.h) through one forward; rows of its outputs, one list for each sample.
   std::vector<Sample> forward_batch(std::span<const Sample* const> samples) const;
   Answer finish(const Sample& outputs, const RunOptions& options) const;
   /// At most `max_batch` inputs.

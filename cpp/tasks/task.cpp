@@ -7,17 +7,19 @@
 #include "core/text.h"
 #include "tasks/image_classification.h"
 #include "tasks/tensor.h"
+#include "tasks/text_classification.h"
 
 namespace portfire {
 
-std::unique_ptr<Task> make_task(const std::optional<Manifest>& manifest, std::int64_t max_pixels) {
+std::unique_ptr<Task> make_task(const std::optional<Manifest>& manifest, const AssetReader& asset, std::int64_t max_pixels) {
   if (!manifest || manifest->task == "tensor") return make_tensor_task();
   if (manifest->task == "image-classification") {
     const std::int64_t own = manifest->raw_input.max_pixels;
     return make_image_classification(*manifest, max_pixels > 0 ? std::min(max_pixels, own) : own);
   }
+  if (manifest->task == "text-classification") return make_text_classification(*manifest, asset);
   throw Error(ErrorCode::kUnsupported, cat(manifest->name, ": task ", quoted(manifest->task),
-                                           "; this runtime has image-classification and tensor"));
+                                           "; this runtime has image-classification, text-classification and tensor"));
 }
 
 }  // namespace portfire

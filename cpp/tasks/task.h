@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,8 +35,12 @@ class Task {
   virtual Answer answer(std::vector<NamedTensor> outputs, const RunOptions& options) const = 0;
 };
 
-/// The task that the manifest names; without a manifest, "tensor". `max_pixels` 0 keeps the manifest's.
-/// Throws kUnsupported on a task that this runtime does not have.
-std::unique_ptr<Task> make_task(const std::optional<Manifest>& manifest, std::int64_t max_pixels);
+/// Gives the bytes of a packaged file, by its path in the manifest.
+using AssetReader = std::function<std::vector<std::byte>(const std::string& path)>;
+
+/// The task that the manifest names; without a manifest, "tensor". `asset` is asked before this returns; `max_pixels` 0
+/// keeps the manifest's. Throws kUnsupported on a task that this runtime does not have, and kInvalidPackage where a
+/// packaged file cannot be used.
+std::unique_ptr<Task> make_task(const std::optional<Manifest>& manifest, const AssetReader& asset, std::int64_t max_pixels);
 
 }  // namespace portfire

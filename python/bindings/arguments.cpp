@@ -131,8 +131,18 @@ std::string path_from(py::handle object) {
   return text;
 }
 
-Input input_from(py::handle object) {
-  if (py::isinstance<py::str>(object)) return Input::file(path_from(object));
+std::string text_from(py::handle text) {
+  Py_ssize_t size = 0;
+  const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (bytes == nullptr) {
+    PyErr_Clear();
+    throw Error(ErrorCode::kInvalidInput, "the text has a lone surrogate, which is no character");
+  }
+  return {bytes, static_cast<std::size_t>(size)};
+}
+
+Input input_from(py::handle object, bool reads_text) {
+  if (py::isinstance<py::str>(object)) return reads_text ? Input::text(text_from(object)) : Input::file(path_from(object));
   if (PyBytes_Check(object.ptr()) || PyByteArray_Check(object.ptr())) {
     const Tensor bytes = tensor_from(object);
     return Input::bytes(std::span(static_cast<const std::byte*>(bytes.data()), bytes.nbytes()));
@@ -140,7 +150,7 @@ Input input_from(py::handle object) {
   if (py::hasattr(object, "__fspath__")) return Input::file(path_from(object));
   if (is_pil_image(object)) {
     const py::object plain = py::module_::import("portfire._pictures").attr("from_pil")(object);
-    return PyBytes_Check(plain.ptr()) ? input_from(plain) : Input::tensor(tensor_from(plain));
+    return PyBytes_Check(plain.ptr()) ? input_from(plain, reads_text) : Input::tensor(tensor_from(plain));
   }
   if (!PyObject_CheckBuffer(object.ptr()) && py::hasattr(object, "keys")) return Input::tensors(tensors_from(object));
   return Input::tensor(tensor_from(object, "the input"));

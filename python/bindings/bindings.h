@@ -20,6 +20,7 @@ void bind_codecs(py::module_& module);
 void bind_answers(py::module_& module);
 void bind_info(py::module_& module);
 void bind_model(py::module_& module);
+void bind_tokenizer(py::module_& module);
 void bind_tune(py::module_& module);
 
 /// The Python exception for an error, made but not raised.
@@ -32,8 +33,11 @@ Tensor tensor_from(py::handle object, const char* what = "the argument");
 /// A mapping of names to what `tensor_from` takes.
 std::vector<NamedTensor> tensors_from(py::handle mapping);
 
-/// A path, encoded bytes, an array, a mapping of arrays or a PIL image. Throws kInvalidArgument.
-Input input_from(py::handle object);
+/// A path, encoded bytes, an array, a mapping of arrays or a PIL image; where the model `reads_text`, a str is the text
+/// itself. Throws kInvalidArgument, and kInvalidInput on a str that has no UTF-8.
+Input input_from(py::handle object, bool reads_text);
+/// The UTF-8 of a str. Throws kInvalidInput on a lone surrogate.
+std::string text_from(py::handle text);
 /// str or os.PathLike, as the operating system spells it. Throws kInvalidArgument on anything else.
 std::string path_from(py::handle object);
 

@@ -43,12 +43,14 @@ ModelInfo inspect_file(const py::object& path, const std::vector<std::string>& a
   return inspect(from, options);
 }
 
+bool reads_text(const Model& model) { return model.info().manifest && model.info().manifest->raw_input.kind == "text"; }
+
 bool holds_many(const py::object& input) { return PyList_Check(input.ptr()) || PyTuple_Check(input.ptr()); }
 
 py::object run(const Model& model, const py::object& input, int top_k) {
   const RunOptions options{.top_k = top_k};
   if (!holds_many(input)) {
-    const Input one = input_from(input);
+    const Input one = input_from(input, reads_text(model));
     Answer answer = [&] {
       const py::gil_scoped_release unlocked;
       return model.run(one, options);
@@ -56,7 +58,7 @@ py::object run(const Model& model, const py::object& input, int top_k) {
     return object_of(std::move(answer), input);
   }
   std::vector<Input> many;
-  for (const py::handle item : input) many.push_back(input_from(item));
+  for (const py::handle item : input) many.push_back(input_from(item, reads_text(model)));
   std::vector<Answer> answers = [&] {
     const py::gil_scoped_release unlocked;
     return model.run(std::span<const Input>(many), options);
@@ -79,7 +81,7 @@ py::list run_each(const Model& model, const py::list& inputs, int top_k) {
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     try {
-      good.push_back(input_from(inputs[i]));
+      good.push_back(input_from(inputs[i], reads_text(model)));
       places.push_back(i);
     } catch (const Error& error) {
       out[i] = exception_of(error);

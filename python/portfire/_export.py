@@ -84,9 +84,21 @@ def example(inputs: tuple[Tensor, ...], spec: MethodSpec) -> tuple[Tensor, ...]:
     return tuple(widened(x, row.shape) for x, row in zip(inputs, spec.inputs, strict=True))
 
 
-def conditions(program: ExportedProgram) -> list[str]:
-    """What the export took for granted about the sizes, beyond their ranges."""
-    return list(program._guards_code)
+def conditions(program: ExportedProgram, spec: MethodSpec) -> list[str]:
+    """What the export took for granted about the sizes, beyond what `spec` says: their ranges, and that a
+    symbol is one size throughout."""
+    symbols = {
+        f"L['{row.name}'].size()[{axis}]": size
+        for row in spec.inputs
+        for axis, size in enumerate(row.shape)
+        if isinstance(size, str)
+    }
+
+    def said(guard: str) -> bool:
+        left, equal, right = guard.partition(" == ")
+        return bool(equal) and left in symbols and symbols[left] == symbols.get(right)
+
+    return [guard for guard in program._guards_code if not said(guard)]
 
 
 def argument_names(module: nn.Module, method: str) -> list[str]:

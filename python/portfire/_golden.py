@@ -14,7 +14,7 @@ from torch.utils.dlpack import from_dlpack
 
 import portfire
 from portfire import InvalidArgumentError, NotFoundError
-from portfire.manifest import Tolerance
+from portfire.manifest import RawInput, Tolerance
 
 RawSample = bytes | str | Path | np.ndarray[Any, Any] | Tensor | Mapping[str, "np.ndarray[Any, Any] | Tensor"]
 
@@ -39,12 +39,17 @@ class Stage:
 Stages = Mapping[str, Stage]  # by method, in the order of the calls
 
 
-def read_golden(raw: RawSample, task: str, label: str) -> Golden:
-    """Reads and decodes one raw input; `label` is what errors call it."""
-    if isinstance(raw, str | Path):
+def read_golden(
+    raw: RawSample, raw_input: RawInput, label: str, tokenizer: portfire.Tokenizer | None = None
+) -> Golden:
+    """Reads and decodes one raw input as the runtime does it; `label` is what errors call it, `tokenizer` the
+    one of a text."""
+    if isinstance(raw, Path) or (isinstance(raw, str) and tokenizer is None):
         label = str(raw)
         raw = read_file(raw)
-    return _image(raw, label) if task == "image-classification" else _tensors(raw, label)
+    if tokenizer is not None:
+        return _text(raw, raw_input, tokenizer, label)
+    return _image(raw, label) if raw_input.kind == "image" else _tensors(raw, label)
 
 
 def read_file(path: str | Path) -> bytes:
@@ -52,6 +57,25 @@ def read_file(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise NotFoundError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _text(raw: Any, raw_input: RawInput, tokenizer: portfire.Tokenizer, label: str) -> Golden:
+    content = raw.encode() if isinstance(raw, str) else raw
+    if not isinstance(content, bytes):
+        raise InvalidArgumentError(f"{label}: a text is str, UTF-8 bytes or a Path to them")
+    errors = "replace" if raw_input.invalid_utf8 == "replace" else "strict"
+    try:
+        text = content.decode("utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(f"{label}: not UTF-8 at byte {error.start}") from error
+    truncates = raw_input.longer == "truncate"
+    ids = tokenizer.encode(text, max_tokens=raw_input.max_tokens + (0 if truncates else 1)).tensor
+    if not 1 <= len(ids) <= raw_input.max_tokens or len(content) > raw_input.max_bytes:
+        raise InvalidArgumentError(
+            f"{label}: {len(ids)} tokens in {len(content)} bytes; 1 to {raw_input.max_tokens} tokens in at "
+            f"most {raw_input.max_bytes} bytes are taken"
+        )
+    return Golden(file_name="input.txt", content=content, tensors={"": from_dlpack(ids)})
 
 
 def _image(raw: Any, label: str) -> Golden:

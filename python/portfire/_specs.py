@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -15,20 +16,46 @@ _LAYOUTS = {"preprocess": {3: "CHW"}, "forward": {4: "NCHW"}}
 
 
 def derive_specs(
-    task: str, order: Mapping[str, Sequence[str]], samples: Sequence[Stages]
+    task: str, order: Mapping[str, Sequence[str]], samples: Sequence[Stages], vocabulary: int = 0
 ) -> dict[str, MethodSpec]:
     """What the golden calls show. A size that varies from sample to sample becomes a symbol, the same one
-    wherever the same sizes occur; a classifier's batch axis is "N"."""
+    wherever the same sizes occur; a classifier's batch axis is "N". Of texts the number of tokens is "L", and
+    int64 tensors of that shape hold ids of a vocabulary of `vocabulary` tokens."""
     if task == "tensor":
         return {"forward": _derive("forward", order["forward"], "output", samples, batched=False)}
+    lengths = tuple(stages["preprocess"].inputs[0].shape[0] for stages in samples)
+    known = {lengths: "L"} if vocabulary else {}
+    if known and len(set(lengths)) == 1:
+        raise InvalidArgumentError(
+            f"all golden texts have {lengths[0]} tokens; give two of different lengths at least, so that the "
+            "sizes that follow them are known"
+        )
     specs = {
-        method: _derive(method, order[method], output, samples, batched=method == "forward")
+        method: _derive(method, order[method], output, samples, batched=method == "forward", known=known)
         for method, output in _OUTPUTS.items()
     }
+    if vocabulary:
+        return {
+            method: _with_ids(spec, vocabulary, batched=method == "forward") for method, spec in specs.items()
+        }
     image = TensorSpec(
         name=order["preprocess"][0], dtype="uint8", shape=("H", "W", 3), minimum=0, maximum=255, layout="HWC"
     )
     return {**specs, "preprocess": MethodSpec(inputs=(image,), outputs=specs["preprocess"].outputs)}
+
+
+def _with_ids(method: MethodSpec, vocabulary: int, *, batched: bool) -> MethodSpec:
+    shape = ("N", "L") if batched else ("L",)
+
+    def bounded(spec: TensorSpec, padding: float | None) -> TensorSpec:
+        if spec.dtype != "int64" or spec.shape != shape:
+            return spec
+        return replace(spec, minimum=0, maximum=vocabulary - 1, padding=padding)
+
+    return MethodSpec(
+        inputs=tuple(bounded(spec, 0 if batched else None) for spec in method.inputs),
+        outputs=tuple(bounded(spec, None) for spec in method.outputs),
+    )
 
 
 def check_specs(specs: Mapping[str, MethodSpec], samples: Sequence[Stages]) -> None:
@@ -49,10 +76,16 @@ def check_specs(specs: Mapping[str, MethodSpec], samples: Sequence[Stages]) -> N
 
 
 def _derive(
-    method: str, arguments: Sequence[str], output: str, samples: Sequence[Stages], *, batched: bool
+    method: str,
+    arguments: Sequence[str],
+    output: str,
+    samples: Sequence[Stages],
+    *,
+    batched: bool,
+    known: Mapping[tuple[int, ...], str] | None = None,
 ) -> MethodSpec:
     calls: list[Stage] = [stages[method] for stages in samples]
-    symbols: dict[tuple[int, ...], str] = {}
+    symbols: dict[tuple[int, ...], str] = dict(known or {})
 
     def specs(names: Sequence[str], groups: Sequence[Sequence[Tensor]]) -> tuple[TensorSpec, ...]:
         return tuple(

@@ -15,11 +15,13 @@ from typing import Any, NoReturn
 from portfire import DEFAULT_MAX_PIXELS, InvalidArgumentError, InvalidPackageError, VersionMismatchError
 
 FORMAT_VERSION = 1
-TASKS = ("image-classification", "tensor")
-RAW_KINDS = ("image", "tensor")
+TASKS = ("image-classification", "text-classification", "tensor")
+RAW_KINDS = ("image", "text", "tensor")
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+_STAGES = ("preprocess", "forward", "postprocess")
 METHODS = {
-    "image-classification": ("preprocess", "forward", "postprocess"),
+    "image-classification": _STAGES,
+    "text-classification": _STAGES,
     "tensor": ("forward",),
 }  # what a package of each task must export
 
@@ -42,6 +44,7 @@ class TensorSpec:
     maximum: float | None = None  # inclusive
     layout: str = ""  # "NCHW"; empty when it has none
     unit: str = ""  # "Hz"; empty when it has none
+    padding: float | None = None  # of forward's inputs: what fills up shorter samples of a batch
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))
@@ -63,7 +66,7 @@ class TensorSpec:
             _refuse(f"{self.name}: minimum {self.minimum} is above maximum {self.maximum}")
 
     def to_json(self) -> dict[str, Any]:
-        optional = {"minimum": self.minimum, "maximum": self.maximum}
+        optional = {"minimum": self.minimum, "maximum": self.maximum, "padding": self.padding}
         texts = {"layout": self.layout, "unit": self.unit}
         return {
             "name": self.name,
@@ -98,21 +101,37 @@ class MethodSpec:
         }
 
 
+_RAW_FIELDS = {
+    "image": ("max_pixels",),
+    "text": ("tokenizer", "max_bytes", "max_tokens", "longer", "invalid_utf8"),
+    "tensor": (),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawInput:
     """What comes in from outside, before any tensor."""
 
-    kind: str  # "image" or "tensor"
+    kind: str  # "image", "text" or "tensor"
     max_pixels: int = DEFAULT_MAX_PIXELS  # image: more are refused before memory is taken
+    tokenizer: str = ""  # text: the packaged file, "assets/tokenizer.json"
+    max_bytes: int = 1 << 20  # text: longer ones are refused
+    max_tokens: int = 512  # text
+    longer: str = "truncate"  # text of more tokens: "truncate" takes the first ones; or "refuse"
+    invalid_utf8: str = "replace"  # text: by U+FFFD; or "refuse"
 
     def __post_init__(self) -> None:
         if self.kind not in RAW_KINDS:
             _refuse(f'unknown raw input "{self.kind}"; allowed: {", ".join(RAW_KINDS)}')
-        if self.max_pixels < 1:
-            _refuse(f"max_pixels is {self.max_pixels}; at least 1 is needed")
+        for limit in ("max_pixels", "max_bytes", "max_tokens"):
+            if getattr(self, limit) < 1:
+                _refuse(f"{limit} is {getattr(self, limit)}; at least 1 is needed")
+        for name, allowed in (("longer", "truncate"), ("invalid_utf8", "replace")):
+            if getattr(self, name) not in (allowed, "refuse"):
+                _refuse(f'{name} is "{getattr(self, name)}"; allowed: {allowed}, refuse')
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, **({"max_pixels": self.max_pixels} if self.kind == "image" else {})}
+        return {"kind": self.kind, **{name: getattr(self, name) for name in _RAW_FIELDS[self.kind]}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,14 +203,16 @@ class Manifest:
         for dtype in self.tolerances:
             if dtype not in DTYPES:
                 _refuse(f'{self.name}: a tolerance for unknown dtype "{dtype}"')
-        if self.task == "image-classification":
-            self._check_classifier()
+        if self.task.endswith("-classification"):
+            self._check_classifier(self.task.partition("-")[0])
 
-    def _check_classifier(self) -> None:
+    def _check_classifier(self, kind: str) -> None:
         if len(set(self.labels)) != len(self.labels) or not self.labels:
-            _refuse(f"{self.name}: an image classifier needs labels, each once")
-        if self.raw_input.kind != "image":
-            _refuse(f'{self.name}: an image classifier takes raw input "image", not "{self.raw_input.kind}"')
+            _refuse(f"{self.name}: task {self.task} needs labels, each once")
+        if self.raw_input.kind != kind:
+            _refuse(f'{self.name}: task {self.task} takes raw input "{kind}", not "{self.raw_input.kind}"')
+        if kind == "text" and self.raw_input.tokenizer not in self.files:
+            _refuse(f'{self.name}: the tokenizer "{self.raw_input.tokenizer}" is not among the files')
         forward = self.methods["forward"]
         for spec in (*forward.inputs, *forward.outputs):
             if not spec.shape or spec.shape[0] != "N":
@@ -247,9 +268,7 @@ def _parse(text: bytes | str) -> Manifest:
             task=data["task"],
             licence=data["licence"],
             description=data["description"],
-            raw_input=RawInput(
-                kind=raw["kind"], **({"max_pixels": raw["max_pixels"]} if raw["kind"] == "image" else {})
-            ),
+            raw_input=RawInput(**{name: raw[name] for name in ("kind", *_RAW_FIELDS[raw["kind"]])}),
             methods={name: _parse_method(spec) for name, spec in data["methods"].items()},
             labels=tuple(data["labels"]),
             max_batch=data["max_batch"],

@@ -46,14 +46,16 @@ def migrate(path: str | Path) -> Path:
     scripted = _torchscript.load(content)
     order = {method: _torchscript.argument_names(scripted, method) for method in manifest.methods}
     sample = manifest.golden[0].input
-    stages = replay(scripted, manifest.task, read_golden(files[sample], manifest.task, sample), order)
+    raw = manifest.raw_input
+    reader = portfire.Tokenizer.from_bytes(files[raw.tokenizer]) if raw.kind == "text" else None
+    stages = replay(scripted, manifest.task, read_golden(files[sample], raw, sample, reader), order)
     programs = {}
     for method, stage in stages.items():
         spec = manifest.methods[method]
         example = _export.example(stage.inputs, spec)
         module = _export.converted(_torchscript.as_forward(scripted, method), method, example)
         programs[method] = _export.export(module, "forward", example, spec, name=method)
-        narrow = _export.conditions(programs[method])
+        narrow = _export.conditions(programs[method], spec)
         if narrow and manifest.task != "tensor":
             raise InvalidArgumentError(
                 f"{method} cannot be converted: it would be right only where {narrow[0]}"

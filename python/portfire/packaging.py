@@ -76,6 +76,10 @@ def package(
     methods: Mapping[str, MethodSpec] | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    tokenizer: bytes | Path | None = None,
+    max_tokens: int = 512,
+    longer: str = "truncate",
+    invalid_utf8: str = "replace",
     max_batch: int = 64,
     formats: Sequence[str] = ("torchscript",),
     assets: Mapping[str, bytes | str | Path] | None = None,
@@ -86,7 +90,9 @@ def package(
     Args:
         module: scriptable; a copy of it on the CPU in eval mode is packaged. For image-classification:
             `preprocess(uint8 [H, W, 3] RGB) -> sample`, `forward([N, *sample]) -> logits [N, C]`,
-            `postprocess(logits [C]) -> probabilities float32 [C]`. For tensor: `forward(*tensors)`.
+            `postprocess(logits [C]) -> probabilities float32 [C]`. For text-classification the same, from
+            `preprocess(tokens int64 [L]) -> sample`; int64 [L] tensors of a sample are filled up with 0 to
+            share a batch, so `forward` needs their lengths too. For tensor: `forward(*tensors)`.
         path: of the package file, by custom `<repository>/<name>/<version>/model.pt`. It is replaced only
             after the new file has passed; on any failure nothing is left behind.
         formats: "torchscript" writes `model.pt`; "graph" writes the program of torch.export as `model.pt2`
@@ -94,11 +100,15 @@ def package(
             "compiled" adds AOTInductor's machine code for processors like this one to that; it needs a C++
             compiler here, and `trust_compiled` where it is loaded.
         golden: raw inputs to prove the package with, at least one. Images: PNG or JPEG bytes, a path to
-            them, or a uint8 [H, W, 3] or [H, W] array. Tensors: an array, several by argument name,
-            or .npy or .safetensors bytes or a path to them.
+            them, or a uint8 [H, W, 3] or [H, W] array. Texts: str, UTF-8 bytes or a Path to them, of two
+            lengths at least. Tensors: an array, several by argument name, or .npy or .safetensors bytes or a
+            path to them.
         methods: by name; what is left out is derived from the golden samples.
         tolerances: by dtype; what is left out is `DEFAULT_TOLERANCES`.
         max_pixels: of an image; larger ones are refused.
+        tokenizer: of texts: a tokenizer.json or a SentencePiece model, as bytes or a Path to it.
+        max_tokens: of a text; of more the first are taken, or with `longer="refuse"` it is refused.
+        invalid_utf8: "replace" by U+FFFD what of a text is no UTF-8, or "refuse" it.
         max_batch: the most samples that `run` and `map` put through one call of `forward`.
         assets: files that travel with the model, stored as `assets/<name>`; each is bytes or a path to them.
         provenance: how the model came to be; plain JSON.
@@ -130,7 +140,24 @@ def package(
         raise InvalidArgumentError(f"{name}: no golden samples; give at least one raw input to prove it with")
     module = _copy(module)
     scripted = _torchscript.script(module, METHODS[task]) if "torchscript" in formats else None
-    samples = [read_golden(raw, task, f"golden sample {k}") for k, raw in enumerate(golden)]
+    reader = None
+    if task == "text-classification":
+        content = _tokenizer_file(name, tokenizer)
+        asset = "tokenizer.json" if content.lstrip().startswith(b"{") else "tokenizer.model"
+        assets = {**(assets or {}), asset: content}
+        raw_input = RawInput(
+            kind="text",
+            tokenizer=f"assets/{asset}",
+            max_tokens=max_tokens,
+            longer=longer,
+            invalid_utf8=invalid_utf8,
+        )
+        reader = portfire.Tokenizer.from_bytes(content, f"{name}: {asset}")
+    else:
+        raw_input = RawInput(
+            kind="image" if task == "image-classification" else "tensor", max_pixels=max_pixels
+        )
+    samples = [read_golden(raw, raw_input, f"golden sample {k}", reader) for k, raw in enumerate(golden)]
     order = {
         method: _torchscript.argument_names(scripted, method)
         if scripted
@@ -138,7 +165,10 @@ def package(
         for method in METHODS[task]
     }
     expected = [replay(module, task, sample, order) for sample in samples]
-    specs = {**derive_specs(task, order, expected), **(methods or {})}
+    specs = {
+        **derive_specs(task, order, expected, reader.vocabulary_size if reader else 0),
+        **(methods or {}),
+    }
     check_specs(specs, expected)
     allowed = {**DEFAULT_TOLERANCES, **(tolerances or {})}
     _require_same(
@@ -164,9 +194,7 @@ def package(
         task=task,
         licence=licence,
         description=description,
-        raw_input=RawInput(
-            kind="image" if task == "image-classification" else "tensor", max_pixels=max_pixels
-        ),
+        raw_input=raw_input,
         methods=specs,
         labels=tuple(labels),
         max_batch=max_batch,
@@ -209,7 +237,7 @@ def _programs(
         for method, stage in example.items()
     }
     for method, program in programs.items():
-        narrow = _export.conditions(program)
+        narrow = _export.conditions(program, specs[method])
         if narrow and task != "tensor":
             raise InvalidArgumentError(
                 f"{method} follows another branch for other sizes: as exported it is right only where "
@@ -225,6 +253,14 @@ def _require_ranges(forward: MethodSpec) -> None:
                 "forward: compiled code does not check indices; give the minimum and maximum of "
                 f"{spec.name} in methods"
             )
+
+
+def _tokenizer_file(name: str, tokenizer: bytes | Path | None) -> bytes:
+    if tokenizer is None:
+        raise InvalidArgumentError(
+            f"{name}: texts need a tokenizer; give a tokenizer.json or a SentencePiece model"
+        )
+    return tokenizer if isinstance(tokenizer, bytes) else read_file(tokenizer)
 
 
 def _copy(module: nn.Module) -> nn.Module:

@@ -14,7 +14,7 @@ CPP = ROOT / "cpp"
 MAY_INCLUDE = {
     "core": {"core"},
     "archive": {"core", "archive"},
-    "codecs": {"core", "codecs"},
+    "codecs": {"core", "archive", "codecs"},
     "tasks": {"core", "archive", "codecs", "tasks"},
     "engine": {"core", "archive", "engine"},
     "api": {"core", "archive", "codecs", "tasks", "engine", "api"},
@@ -25,7 +25,7 @@ MAY_INCLUDE = {
 LIBRARY_HOMES = {
     r"torch/|ATen/|c10/|caffe2/": {"engine", "include/portfire/torch.h"},
     r"zip\.h|openssl/": {"archive"},
-    r"png\.h|jpeglib\.h|libexif/": {"codecs"},
+    r"png\.h|jpeglib\.h|libexif/|pcre2\.h|utf8proc\.h|sentencepiece": {"codecs"},
     r"dlpack/": {"core"},
     r"CLI/": {"apps"},
     r"nlohmann/": {"archive", "codecs", "api", "apps"},

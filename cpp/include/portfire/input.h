@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <portfire/export.h>
@@ -20,6 +21,8 @@ class PORTFIRE_EXPORT Input {
   static Input file(std::string path);
   /// Encoded bytes (a PNG, a .npy, …), copied; `name` is what errors call them.
   static Input bytes(std::span<const std::byte> bytes, std::string name = "input");
+  /// A text in UTF-8, copied.
+  static Input text(std::string_view text, std::string name = "text");
   /// Decoded data: what `preprocess` takes, or for task `tensor` what `forward` takes. An empty name
   /// stands for the argument at the same place.
   static Input tensors(std::vector<NamedTensor> tensors, std::string name = "input");

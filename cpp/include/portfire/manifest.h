@@ -33,6 +33,8 @@ struct TensorSpec {
   std::optional<double> maximum;  ///< inclusive
   std::string layout;             ///< "NCHW"; empty when it has none
   std::string unit;               ///< "Hz"; empty when it has none
+  /// Of `forward`'s inputs: samples of other sizes on its symbolic axes may share a batch, filled up at the end with this.
+  std::optional<double> padding{};
   bool operator==(const TensorSpec&) const = default;
 };
 
@@ -46,8 +48,13 @@ struct MethodSpec {
 
 /// What comes in from outside, before any tensor.
 struct RawInput {
-  std::string kind;              ///< "image" or "tensor"
+  std::string kind;              ///< "image", "text" or "tensor"
   std::int64_t max_pixels = 0;   ///< image: refused before memory is taken
+  std::string tokenizer{};       ///< text: the packaged file, "assets/tokenizer.json"
+  std::int64_t max_bytes = 0;    ///< text: longer ones are refused
+  std::int64_t max_tokens = 0;   ///< text
+  bool truncates = false;        ///< text: of more tokens the first `max_tokens` are taken; else they are refused
+  bool repairs = false;          ///< text: what is not UTF-8 becomes U+FFFD; else it is refused
   bool operator==(const RawInput&) const = default;
 };
 

@@ -93,9 +93,9 @@ TEST(ManifestSchema, NoObjectTakesAnUnknownField) {
 }
 
 TEST(ManifestSchema, EveryOptionalFieldIsReadByTheReader) {
-  Json document = valid();
+  Json document = load(PORTFIRE_TEST_DATA "/manifest/valid/text_classification.json");
   Json& tensor = document["methods"]["forward"]["inputs"][0];
-  const Json samples{{"minimum", -1.5}, {"maximum", 2}, {"layout", "NCHW"}, {"unit", "Hz"}};
+  const Json samples{{"minimum", -1.5}, {"maximum", 2}, {"layout", "NCHW"}, {"unit", "Hz"}, {"padding", 1}};
   for (const auto& [key, description] : schema()["$defs"]["tensor"]["properties"].items()) {
     if (tensor.contains(key)) continue;
     ASSERT_TRUE(samples.contains(key)) << key;

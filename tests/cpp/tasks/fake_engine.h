@@ -9,6 +9,9 @@
 
 namespace portfire::test {
 
+/// For tasks that have none.
+inline std::vector<std::byte> no_assets(const std::string&) { return {}; }
+
 /// Methods as C++ functions on the CPU; remembers the shapes that `forward` was called with.
 class FakeEngine final : public Engine {
  public:

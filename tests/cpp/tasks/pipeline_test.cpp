@@ -31,7 +31,7 @@ struct Greys {
 
   Manifest manifest;
   FakeEngine engine;
-  std::unique_ptr<Task> task = make_task(manifest, 0);
+  std::unique_ptr<Task> task = make_task(manifest, test::no_assets, 0);
   Pipeline pipeline{engine, *task, &manifest, manifest.method("forward"), {"mean"}, manifest.name};
 };
 
@@ -174,7 +174,7 @@ struct Tensors {
                         const float b = inputs.size() > 1 ? inputs[1].values<float>()[0] : 0;
                         return std::vector<NamedTensor>{{"output", Tensor::copy_of(std::vector<float>{2 * a - b}, {1})}};
                       }}}};
-  std::unique_ptr<Task> task = make_task(std::nullopt, 0);
+  std::unique_ptr<Task> task = make_task(std::nullopt, test::no_assets, 0);
   Pipeline pipeline{engine, *task, nullptr, nullptr, {"a", "b"}, "double.pt"};
 };
 

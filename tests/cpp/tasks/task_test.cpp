@@ -9,27 +9,27 @@ namespace {
 using test::expect_error;
 using test::grey_png;
 
-TEST(MakeTask, TakesTensorsWithoutAManifest) { EXPECT_FALSE(make_task(std::nullopt, 0)->staged()); }
+TEST(MakeTask, TakesTensorsWithoutAManifest) { EXPECT_FALSE(make_task(std::nullopt, test::no_assets, 0)->staged()); }
 
 TEST(MakeTask, FollowsTheManifest) {
   Manifest manifest = test::classifier_manifest({"a"}, 1);
-  EXPECT_TRUE(make_task(manifest, 0)->staged());
+  EXPECT_TRUE(make_task(manifest, test::no_assets, 0)->staged());
   manifest.task = "tensor";
-  EXPECT_FALSE(make_task(manifest, 0)->staged());
+  EXPECT_FALSE(make_task(manifest, test::no_assets, 0)->staged());
 }
 
 TEST(MakeTask, RefusesATaskThatItDoesNotHave) {
   Manifest manifest = test::classifier_manifest({"a"}, 1);
   manifest.task = "dreams";
-  expect_error([&] { (void)make_task(manifest, 0); }, ErrorCode::kUnsupported,
-               "greys: task \"dreams\"; this runtime has image-classification and tensor");
+  expect_error([&] { (void)make_task(manifest, test::no_assets, 0); }, ErrorCode::kUnsupported,
+               "greys: task \"dreams\"; this runtime has image-classification, text-classification and tensor");
 }
 
 TEST(MakeTask, TightensThePixelLimitButNeverLoosensIt) {
   const Manifest manifest = test::classifier_manifest({"a"}, 1);  // 100 pixels
   const auto takes = [&](std::int64_t max_pixels, std::int64_t width) {
     try {
-      (void)make_task(manifest, max_pixels)->decode(Input::bytes(grey_png(0, width, 1)));
+      (void)make_task(manifest, test::no_assets, max_pixels)->decode(Input::bytes(grey_png(0, width, 1)));
       return true;
     } catch (const Error&) {
       return false;

@@ -29,7 +29,7 @@ struct Verified {
 
   Manifest manifest = test::classifier_manifest({"zero", "one", "two"}, 4);
   FakeEngine engine{test::classifier(3)};
-  std::unique_ptr<Task> task = make_task(manifest, 0);
+  std::unique_ptr<Task> task = make_task(manifest, test::no_assets, 0);
   Pipeline pipeline{engine, *task, &manifest, manifest.method("forward"), {"mean"}, "greys"};
   std::vector<NamedTensor> expected;
   std::vector<std::byte> input = grey_png(1);

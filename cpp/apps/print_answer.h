@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+#include <portfire/answer.h>
+#include <portfire/error.h>
+
+namespace portfire::apps {
+
+/// One line on standard output for an input called `name`: for people, or one JSON object.
+void print_answer(const std::string& name, const Answer& answer, bool json);
+/// The same for an error, on standard error where it is for people.
+void print_error(const std::string& name, const Error& error, bool json);
+
+}  // namespace portfire::apps
