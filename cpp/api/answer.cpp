@@ -95,8 +95,25 @@ std::string json_of(const TensorAnswer& answer) {
   return out + "}";
 }
 
+std::string json_of(const GeneratedText& text) {
+  std::string out = cat("{\"text\": ", json_string(text.text), ", \"finish_reason\": ", json_string(text.finish_reason), ", \"ids\": [");
+  for (std::size_t k = 0; k < text.ids.size(); ++k) out += cat(k == 0 ? "" : ", ", text.ids[k]);
+  out += "], \"log_probabilities\": [";
+  for (std::size_t k = 0; k < text.log_probabilities.size(); ++k) {
+    if (k > 0) out += ", ";
+    append_number(out, text.log_probabilities[k]);
+  }
+  return out + "]}";
+}
+
+std::string json_of(const Generation& answer) {
+  std::string out = "{\"sequences\": [";
+  for (std::size_t k = 0; k < answer.sequences.size(); ++k) out += cat(k == 0 ? "" : ", ", json_of(answer.sequences[k]));
+  return out + "]}";
+}
+
 template <typename T>
-const T& as(const std::variant<Classification, TensorAnswer>& value, const char* wanted) {
+const T& as(const std::variant<Classification, TensorAnswer, Generation>& value, const char* wanted) {
   const T* answer = std::get_if<T>(&value);
   if (answer == nullptr) throw Error(ErrorCode::kInvalidArgument, cat("the answer is not ", wanted, "; the model has another task"));
   return *answer;
@@ -107,6 +124,8 @@ const T& as(const std::variant<Classification, TensorAnswer>& value, const char*
 const Classification& Answer::classification() const { return as<Classification>(value, "a classification"); }
 
 const TensorAnswer& Answer::tensors() const { return as<TensorAnswer>(value, "made of tensors"); }
+
+const Generation& Answer::generation() const { return as<Generation>(value, "a text that was written"); }
 
 std::string Answer::to_json() const {
   return std::visit([](const auto& answer) { return json_of(answer); }, value);

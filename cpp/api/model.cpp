@@ -10,6 +10,7 @@
 #include "api/profile.h"
 #include "api/sample_inputs.h"
 #include "api/signature.h"
+#include "api/text_stream.h"
 #include "api/trust.h"
 #include "archive/package.h"
 #include "core/text.h"
@@ -18,6 +19,7 @@
 #include "engine/torchscript/torchscript.h"
 #include "tasks/pipeline.h"
 #include "tasks/task.h"
+#include "tasks/text_generation.h"
 #include "tasks/verify.h"
 
 namespace portfire {
@@ -312,6 +314,15 @@ std::vector<NamedTensor> Model::forward_named(const std::vector<NamedTensor>& in
 
 Tensor Model::image_tensor(const Input& image, const ImageTensorOptions& options) const {
   return impl_->engine->image_tensor(decode_image(image.read(), image.name()), options);
+}
+
+TextStream Model::stream(const Input& prompt, const GenerateOptions& options) const {
+  const auto* task = dynamic_cast<const TextGeneration*>(impl_->task.get());
+  if (task == nullptr) throw Error(ErrorCode::kInvalidArgument, cat(impl_->info.path, ": the task is ", impl_->info.task, "; text-generation writes texts"));
+  if (options.num_sequences != 1) {
+    throw Error(ErrorCode::kInvalidArgument, cat("num_sequences is ", options.num_sequences, "; a stream is of one text"));
+  }
+  return TextStream(std::make_unique<TextStream::Impl>(*this, task->start(*impl_->engine, prompt, options)));
 }
 
 VerifyReport Model::verify() const { return impl_->report(); }

@@ -24,6 +24,8 @@ void print_answer(const std::string& name, const Answer& answer, bool json) {
       std::snprintf(percent, sizeof percent, "%.2f %%", 100.0 * static_cast<double>(row.probability));
       std::cout << (k == 0 ? bold(row.label) + "  " + percent : dim(cat("   ", row.label, " ", percent)));
     }
+  } else if (const auto* generation = std::get_if<Generation>(&answer.value)) {
+    for (const GeneratedText& text : generation->sequences) std::cout << '\n' << text.text;
   } else {
     for (const NamedTensor& output : answer.tensors().outputs) std::cout << output.name << " = " << output.tensor.to_string() << "  ";
   }

@@ -21,6 +21,9 @@ namespace portfire::apps {
 namespace {
 
 struct Options : ModelOptions {
+  [[nodiscard]] RunOptions run_options() const { return {.top_k = top_k, .generate = generate}; }
+
+  GenerateOptions generate;
   std::vector<std::string> inputs;
   std::string from;
   std::string column = "text";
@@ -75,7 +78,7 @@ ImageTensorOptions image_options(const Options& options) {
 
 /// What an input becomes before the model sees it; only pictures for models without a manifest change.
 std::vector<Outcome> run_some(const Model& model, std::span<const Input> inputs, const Options& options) {
-  const RunOptions run{.top_k = options.top_k};
+  const RunOptions run = options.run_options();
   if (options.image_size.empty()) return model.run_each(inputs, run);
   const ImageTensorOptions image = image_options(options);
   std::vector<Outcome> outcomes;
@@ -89,10 +92,27 @@ std::vector<Outcome> run_some(const Model& model, std::span<const Input> inputs,
   return outcomes;
 }
 
+void add_generate_options(CLI::App& command, GenerateOptions& options) {
+  const auto add = [&](const char* name, auto& value, const char* about, const char* kind) {
+    command.add_option(name, value, about)->type_name(kind)->group("Writing text")->capture_default_str();
+  };
+  add("--max-tokens", options.max_new_tokens, "The most tokens to write", "N");
+  add("--temperature", options.temperature, "0 takes the likeliest token each time; above 0 one is drawn", "T");
+  add("--top-k", options.top_k, "Draw among the likeliest K tokens; 0 is all", "K");
+  add("--top-p", options.top_p, "Draw among the likeliest tokens whose probabilities reach P together", "P");
+  add("--min-p", options.min_p, "Draw among tokens at least P times as likely as the likeliest", "P");
+  add("--repetition-penalty", options.repetition_penalty, "Above 1: tokens that were there become less likely", "R");
+  add("--frequency-penalty", options.frequency_penalty, "Subtracted from a token's logit each time it was written", "F");
+  add("--sequences", options.num_sequences, "Texts for one prompt", "N");
+  add("--seed", options.seed, "Of the draws", "SEED");
+  add("--stop", options.stop, "End before this text; may be repeated", "TEXT");
+  add("--stop-token", options.stop_tokens, "End with this token; may be repeated", "ID");
+}
+
 int run(const Options& options) {
   const Model model = Model::load(options.path, options.load_options());
   if (model.info().manifest && model.info().manifest->raw_input.kind == "text") {
-    return run_texts(model, {.texts = options.inputs, .from = options.from, .column = options.column, .top_k = options.top_k, .json = options.json});
+    return run_texts(model, {.texts = options.inputs, .from = options.from, .column = options.column, .options = options.run_options(), .json = options.json});
   }
   if (!options.from.empty()) throw Error(ErrorCode::kInvalidArgument, cat("--from is for models that read text; this one's task is ", model.info().task));
   if (options.inputs.empty()) throw Error(ErrorCode::kInvalidArgument, "no inputs; name files, folders, patterns, or - for standard input");
@@ -144,11 +164,12 @@ void add_run(CLI::App& app, int& status) {
   command->add_flag("--grey", options->grey, "With --image-size: one channel of luminance")->needs(size);
   command->add_option("--mean", options->mean, "With --image-size: subtracted, one number or one a channel")->needs(size)->delimiter(',')->type_name("X,..");
   command->add_option("--std", options->deviation, "With --image-size: divided by")->needs(size)->delimiter(',')->type_name("X,..");
+  add_generate_options(*command, options->generate);
   command->footer(
       "A bad input is reported and the others go on; the exit status is then the first error's.\n\n"
       "Examples:\n  portfire run models/digits-cnn seven.png\n  portfire run --json models/digits-cnn pictures/ > answers.jsonl\n"
       "  cat seven.png | portfire run models/digits-cnn -\n  portfire run models/polarity-ngrams \"a gripping, funny film\"\n"
-      "  portfire run models/polarity-ngrams --from reviews.csv --column review > answers.jsonl\n  portfire run traced.pt x.npy --output y.npy\n"
+      "  portfire run models/polarity-ngrams --from reviews.csv --column review > answers.jsonl\n  portfire run models/tinystories-260k \"Once upon a time\" --temperature 0.8\n  portfire run traced.pt x.npy --output y.npy\n"
       "  portfire run resnet.pt cat.jpg --image-size 224x224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225");
   command->callback([options, &status] { status = run(*options); });
 }

@@ -1,6 +1,7 @@
 #include "apps/run_texts.h"
 
 #include <algorithm>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -34,7 +35,7 @@ std::string short_of(const std::string& text) {
 }
 
 /// At most `most` texts, those that could be read run together. Empty at the end.
-std::vector<Row> next_rows(const Model& model, TextSource& source, std::size_t most, int top_k) {
+std::vector<Row> next_rows(const Model& model, TextSource& source, std::size_t most, const RunOptions& options) {
   std::vector<Row> rows;
   std::vector<Input> inputs;
   std::vector<std::size_t> places;
@@ -51,9 +52,24 @@ std::vector<Row> next_rows(const Model& model, TextSource& source, std::size_t m
     rows.push_back({row->name, std::move(text), Answer{}});
   }
   if (interrupted() || inputs.empty()) return rows;
-  std::vector<Outcome> outcomes = model.run_each(inputs, {.top_k = top_k});
+  std::vector<Outcome> outcomes = model.run_each(inputs, options);
   for (std::size_t k = 0; k < outcomes.size(); ++k) rows[places[k]].outcome = std::move(outcomes[k]);
   return rows;
+}
+
+/// Prints the text as it comes. Gives the exit status.
+int print_stream(const Model& model, const std::string& prompt, const GenerateOptions& options) {
+  std::cout << dim(prompt);
+  TextStream text = model.stream(Input::text(prompt), options);
+  flush_output();
+  while (const std::optional<std::string> part = text.next()) {
+    std::cout << *part;
+    flush_output();
+    if (interrupted()) text.cancel();
+  }
+  std::cout << '\n';
+  flush_output();
+  return text.result().finish_reason == "cancelled" ? info_of(ErrorCode::kCancelled).exit_status : 0;
 }
 
 }  // namespace
@@ -70,8 +86,11 @@ int run_texts(const Model& model, const TextRun& run) {
   const bool json = run.json || !run.from.empty();
   int status = 0;
   catch_interrupt();
+  if (model.info().task == "text-generation" && !json && run.texts.size() == 1 && run.texts[0] != "-" && run.options.generate.num_sequences == 1) {
+    return print_stream(model, run.texts[0], run.options.generate);
+  }
   for (;;) {
-    const std::vector<Row> rows = next_rows(model, *source, batch, run.top_k);
+    const std::vector<Row> rows = next_rows(model, *source, batch, run.options);
     if (interrupted()) return info_of(ErrorCode::kCancelled).exit_status;
     if (rows.empty()) return status;
     for (const Row& row : rows) {

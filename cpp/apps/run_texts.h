@@ -11,7 +11,7 @@ struct TextRun {
   std::vector<std::string> texts;  ///< the arguments; "-" stands for the lines of standard input
   std::string from;                ///< a file of texts; empty where there is none
   std::string column;
-  int top_k = 5;
+  RunOptions options;
   bool json = false;
 };
 

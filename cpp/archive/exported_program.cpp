@@ -228,7 +228,7 @@ class Reader {
     const auto [kind, node] = argument.only_field();
     if (value.kind == Value::Kind::kList) unsupported("an input that is a list; tensors and numbers are supported");
     if (value.kind != Value::Kind::kName) return;  // the export fixed its value
-    TensorSpec spec{.name = value.text, .dtype = {}, .shape = {}, .minimum = {}, .maximum = {}, .layout = {}, .unit = {}};
+    TensorSpec spec{.name = value.text, .dtype = {}, .shape = {}, .minimum = {}, .maximum = {}, .layout = {}, .unit = {}, .padding = {}};
     if (kind == "as_tensor") {
       if (!tensor_values.has(value.text)) node.fail(cat(quoted(value.text), " is not among the tensor values"));
       const JsonNode meta = tensor_values.at(value.text);
@@ -272,7 +272,7 @@ class Reader {
     }
     const std::size_t count = program_.graph.outputs.size();
     for (std::size_t k = 0; k < count; ++k) {
-      program_.signature.outputs.push_back({.name = count == 1 ? "output" : cat("output_", k), .dtype = {}, .shape = {}, .minimum = {}, .maximum = {}, .layout = {}, .unit = {}});
+      program_.signature.outputs.push_back({.name = count == 1 ? "output" : cat("output_", k), .dtype = {}, .shape = {}, .minimum = {}, .maximum = {}, .layout = {}, .unit = {}, .padding = {}});
     }
   }
 

@@ -1,6 +1,7 @@
 #include "archive/manifest_check.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include <portfire/error.h>
@@ -26,6 +27,8 @@ class Check {
       classification("image");
       picture(*manifest_.method("preprocess"));
     }
+    if ((manifest_.task == "text-generation") != manifest_.generation.has_value()) fail("generation", "is for the task text-generation, which needs it");
+    if (manifest_.task == "text-generation") generation();
     if (manifest_.task == "text-classification") {
       classification("text");
       text(*manifest_.method("preprocess"));
@@ -103,6 +106,44 @@ class Check {
     if (spec.shape.size() != 3 || (spec.shape[2].size != 3 && spec.shape[2].symbol.empty())) {
       fail(path + "[0].shape", "a raw image is [H, W, 3]");
     }
+  }
+
+  /// `forward` takes tokens, their positions, the places whose logits are wanted, and state.
+  void generation() const {
+    const std::string task = "the task text-generation needs ";
+    const RawInput& raw = manifest_.raw_input;
+    if (raw.kind != "text") fail("raw_input.kind", task + "\"text\"");
+    if (!packaged(raw.tokenizer)) fail("raw_input.tokenizer", cat(quoted(raw.tokenizer), " is not in files"));
+    if (raw.max_tokens > manifest_.generation->context) fail("raw_input.max_tokens", cat(raw.max_tokens, " is more than the context of ", manifest_.generation->context));
+    if (manifest_.golden.empty()) fail("golden", task + "at least one golden sample");
+    const MethodSpec& forward = *manifest_.method("forward");
+    const std::string path = "methods.forward.inputs";
+    constexpr std::array<std::string_view, 3> kNames{"ids [N, S]", "positions [N, S]", "select [R]"};
+    if (forward.inputs.size() <= kNames.size()) fail(path, task + "ids, positions, select, and state");
+    for (std::size_t k = 0; k < kNames.size(); ++k) {
+      const TensorSpec& spec = forward.inputs[k];
+      std::string shape;
+      for (const Dimension& axis : spec.shape) shape += axis.symbol;
+      if (spec.dtype != DType::kInt64 || shape != (k < 2 ? "NS" : "R")) fail(cat(path, "[", k, "]"), cat("not int64 ", kNames[k]));
+    }
+    if (forward.inputs[0].minimum != 0 || !forward.inputs[0].maximum) fail(path + "[0]", "token ids need the minimum 0 and a maximum");
+    const auto vocabulary = static_cast<std::int64_t>(*forward.inputs[0].maximum) + 1;
+    for (std::size_t k = kNames.size(); k < forward.inputs.size(); ++k) state(forward.inputs[k], cat(path, "[", k, "].shape"));
+    const TensorSpec& logits = forward.outputs.front();
+    const std::vector<Dimension> wanted{{.size = -1, .symbol = "R"}, {.size = vocabulary, .symbol = {}}};
+    if (logits.dtype != DType::kFloat32 || logits.shape != wanted) fail("methods.forward.outputs[0]", cat("not float32 [R, ", vocabulary, "], logits of every token"));
+    for (const std::int64_t token : manifest_.generation->stop_tokens) {
+      if (token >= vocabulary) fail("generation.stop_tokens", cat(token, " is not in the vocabulary, which ends at ", vocabulary - 1));
+    }
+  }
+
+  /// A row for each text, and at most one axis with room for tokens.
+  void state(const TensorSpec& spec, const std::string& path) const {
+    const auto count = [&](std::string_view symbol) {
+      return std::count_if(spec.shape.begin(), spec.shape.end(), [&](const Dimension& axis) { return axis.symbol == symbol; });
+    };
+    const auto symbolic = std::count_if(spec.shape.begin(), spec.shape.end(), [](const Dimension& axis) { return !axis.symbol.empty(); });
+    if (count("N") != 1 || count("T") > 1 || symbolic != count("N") + count("T")) fail(path, "state has the axis N once, T at most once, and fixed sizes");
   }
 
   /// `preprocess` takes what the tokenizer gives, and bounds it: an id beyond an embedding reads other memory.

@@ -134,6 +134,13 @@ RawInput raw_input(const JsonNode& node) {
   return raw;
 }
 
+GenerationSpec generation(const JsonNode& node) {
+  node.expect_fields({"context", "stop_tokens"});
+  GenerationSpec spec{.context = node.at("context").integer(1)};
+  for (const JsonNode& token : node.at("stop_tokens").elements()) spec.stop_tokens.push_back(token.integer(0));
+  return spec;
+}
+
 std::vector<Tolerance> tolerances(const JsonNode& node) {
   std::vector<Tolerance> rows;
   for (const auto& [name, row] : node.fields()) {
@@ -157,11 +164,11 @@ PackagedFile packaged_file(const JsonNode& node, const std::string& path) {
 
 Manifest manifest(const JsonNode& root) {
   root.expect_fields({"format_version", "name", "version", "task", "licence", "description", "raw_input", "methods",
-                      "labels", "max_batch", "tolerances", "golden", "files", "provenance"});
+                      "labels", "max_batch", "tolerances", "golden", "files", "provenance"}, {"generation"});
   Manifest made;
   made.name = model_name(root.at("name"));
   made.version = root.at("version").integer(1);
-  made.task = one_of(root.at("task"), {"image-classification", "text-classification", "tensor"});
+  made.task = one_of(root.at("task"), {"image-classification", "text-classification", "text-generation", "tensor"});
   made.licence = root.at("licence").string();
   if (made.licence.empty()) root.at("licence").fail("is empty; an SPDX name such as \"Apache-2.0\"");
   made.description = root.at("description").string();
@@ -169,6 +176,7 @@ Manifest manifest(const JsonNode& root) {
   made.methods = methods(root.at("methods"));
   for (const JsonNode& label : root.at("labels").elements()) made.labels.push_back(label.string());
   made.max_batch = root.at("max_batch").integer(1);
+  if (root.has("generation")) made.generation = generation(root.at("generation"));
   made.tolerances = tolerances(root.at("tolerances"));
   for (const JsonNode& sample : root.at("golden").elements()) {
     sample.expect_fields({"input", "expected"});
@@ -251,6 +259,7 @@ std::string to_json(const Manifest& manifest) {
                       {"max_batch", manifest.max_batch},
                       {"provenance", nlohmann::json::parse(manifest.provenance_json)}};
   json["raw_input"] = to_json(manifest.raw_input);
+  if (manifest.generation) json["generation"] = {{"context", manifest.generation->context}, {"stop_tokens", manifest.generation->stop_tokens}};
   json["methods"] = nlohmann::json::object();
   for (const MethodSpec& method : manifest.methods) {
     json["methods"][method.name] = {{"inputs", to_json(method.inputs)}, {"outputs", to_json(method.outputs)}};

@@ -24,6 +24,10 @@ class Engine {
   /// `forward` without names: the hot path.
   virtual std::vector<Tensor> forward(std::span<const Tensor> inputs) const = 0;
 
+  /// `forward` that may write to its inputs: what it leaves in them is the caller's to keep. They lie on the engine's
+  /// device. Throws kUnsupported where the engine cannot.
+  virtual std::vector<Tensor> forward_in_place(std::span<const Tensor> inputs) const = 0;
+
   /// Equal shapes and dtypes on a new first axis, and back.
   virtual Tensor stack(std::span<const Tensor> samples) const = 0;
   virtual Tensor to_cpu(const Tensor& tensor) const = 0;

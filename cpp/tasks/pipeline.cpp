@@ -124,7 +124,9 @@ void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<
   std::vector<std::optional<Sample>> samples(inputs.size());
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     try {
-      if (task_.staged()) {
+      if (task_.loops()) {
+        outcomes[k] = task_.run(engine_, inputs[k], options);
+      } else if (task_.staged()) {
         samples[k] = prepare(inputs[k]);
       } else {
         outcomes[k] = run_tensors(inputs[k], options);
@@ -157,6 +159,7 @@ std::vector<Outcome> Pipeline::run_each(std::span<const Input> inputs, const Run
 }
 
 std::vector<NamedTensor> Pipeline::trace(const Input& input) const {
+  if (task_.loops()) return task_.trace(engine_, input);
   std::vector<NamedTensor> all;
   const auto keep = [&](const std::string& stage, const std::vector<NamedTensor>& outputs) {
     for (const NamedTensor& output : outputs) all.push_back({cat(stage, "/", output.name), engine_.to_cpu(output.tensor)});

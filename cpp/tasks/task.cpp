@@ -8,8 +8,13 @@
 #include "tasks/image_classification.h"
 #include "tasks/tensor.h"
 #include "tasks/text_classification.h"
+#include "tasks/text_generation.h"
 
 namespace portfire {
+
+Answer Task::run(const Engine&, const Input&, const RunOptions&) const { throw Error(ErrorCode::kInternal, "this task does not loop"); }
+
+std::vector<NamedTensor> Task::trace(const Engine&, const Input&) const { throw Error(ErrorCode::kInternal, "this task does not loop"); }
 
 std::unique_ptr<Task> make_task(const std::optional<Manifest>& manifest, const AssetReader& asset, std::int64_t max_pixels) {
   if (!manifest || manifest->task == "tensor") return make_tensor_task();
@@ -17,9 +22,10 @@ std::unique_ptr<Task> make_task(const std::optional<Manifest>& manifest, const A
     const std::int64_t own = manifest->raw_input.max_pixels;
     return make_image_classification(*manifest, max_pixels > 0 ? std::min(max_pixels, own) : own);
   }
+  if (manifest->task == "text-generation") return make_text_generation(*manifest, asset);
   if (manifest->task == "text-classification") return make_text_classification(*manifest, asset);
   throw Error(ErrorCode::kUnsupported, cat(manifest->name, ": task ", quoted(manifest->task),
-                                           "; this runtime has image-classification, text-classification and tensor"));
+                                           "; this runtime has image-classification, text-classification, text-generation and tensor"));
 }
 
 }  // namespace portfire

@@ -13,6 +13,8 @@
 #include <portfire/manifest.h>
 #include <portfire/model.h>
 
+#include "core/engine.h"
+
 namespace portfire {
 
 /// What a model does, from bytes to an answer: the part that is not in the graph. Immutable and
@@ -30,6 +32,12 @@ class Task {
 
   /// True when the task goes through preprocess, a batched forward, and postprocess.
   virtual bool staged() const = 0;
+
+  /// True when the task calls `forward` as often as it needs: `run` and `trace` are then all of it.
+  virtual bool loops() const { return false; }
+  virtual Answer run(const Engine& engine, const Input& input, const RunOptions& options) const;
+  /// What a golden sample holds of one raw input, under "<method>/<output name>".
+  virtual std::vector<NamedTensor> trace(const Engine& engine, const Input& input) const;
 
   /// The last stage's outputs, on the CPU, as an answer.
   virtual Answer answer(std::vector<NamedTensor> outputs, const RunOptions& options) const = 0;

@@ -17,10 +17,12 @@ namespace {
 Tokenizer packaged_tokenizer(const Manifest& manifest, const AssetReader& asset) {
   const std::string& path = manifest.raw_input.tokenizer;
   Tokenizer tokenizer = Tokenizer::from_bytes(asset(path), cat(manifest.name, ": ", path));
-  const double most = *manifest.method("preprocess")->inputs.front().maximum;
+  const MethodSpec* first = manifest.method("preprocess");
+  if (first == nullptr) first = manifest.method("forward");
+  const double most = *first->inputs.front().maximum;
   if (static_cast<double>(tokenizer.vocabulary_size() - 1) > most) {
     throw Error(ErrorCode::kInvalidPackage, cat(manifest.name, ": ", path, " has token ids up to ", tokenizer.vocabulary_size() - 1,
-                                                "; preprocess takes at most ", most, ": it is another model's tokenizer"));
+                                                "; ", first->name, " takes at most ", most, ": it is another model's tokenizer"));
   }
   return tokenizer;
 }

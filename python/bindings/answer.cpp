@@ -53,7 +53,7 @@ void bind_classification(py::module_& module) {
       .def("__hash__", [](const ScoredLabel& s) { return py::hash(py::make_tuple(s.index, s.label, s.probability)); })
       .def("__repr__", [](const ScoredLabel& s) { return repr_of(s); });
 
-  py::class_<PictureAnswer>(module, "Classification", "The answer of task image-classification, best class first.")
+  py::class_<PictureAnswer>(module, "Classification", "The answer of a classification, best class first.")
       .def_property_readonly("label", [](const PictureAnswer& a) { return a.value.label(); }, "The most likely class.")
       .def_property_readonly("probability", [](const PictureAnswer& a) { return a.value.probability(); },
                              "Of the most likely class.")
@@ -89,6 +89,7 @@ py::object object_of(Answer answer, py::object source) {
   if (auto* classification = std::get_if<Classification>(&answer.value)) {
     return py::cast(PictureAnswer{std::move(*classification), std::move(source)});
   }
+  if (auto* generation = std::get_if<Generation>(&answer.value)) return py::cast(std::move(*generation));
   return py::cast(std::get<TensorAnswer>(std::move(answer.value)));
 }
 

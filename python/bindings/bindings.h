@@ -6,6 +6,7 @@
 
 #include <portfire/error.h>
 #include <portfire/input.h>
+#include <portfire/model.h>
 #include <portfire/tensor.h>
 
 /// The Python module `portfire._core`, on the public headers only. One `bind_` function for each group of
@@ -20,6 +21,7 @@ void bind_codecs(py::module_& module);
 void bind_answers(py::module_& module);
 void bind_info(py::module_& module);
 void bind_model(py::module_& module);
+void bind_generation(py::module_& module);
 void bind_tokenizer(py::module_& module);
 void bind_tune(py::module_& module);
 
@@ -40,6 +42,10 @@ Input input_from(py::handle object, bool reads_text);
 std::string text_from(py::handle text);
 /// str or os.PathLike, as the operating system spells it. Throws kInvalidArgument on anything else.
 std::string path_from(py::handle object);
+
+/// `Model.generate` and `Model.stream`: the options by their names.
+Generation generate(const Model& model, py::handle prompt, const py::kwargs& named);
+TextStream stream(const Model& model, py::handle prompt, const py::kwargs& named);
 
 /// "dict", "numpy.ndarray": for errors.
 std::string type_name(py::handle object);

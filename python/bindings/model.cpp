@@ -160,6 +160,8 @@ void bind_model(py::module_& module) {
       .def("run", &run, py::arg("input"), py::kw_only(), py::arg("top_k") = 5)
       .def("run_each", &run_each, py::arg("inputs"), py::kw_only(), py::arg("top_k") = 5,
            "An answer, or the portfire.Error, for each input in its place.")
+      .def("generate", &generate, py::arg("prompt"), py::pos_only(), "Texts that follow a prompt; task text-generation.")
+      .def("stream", &stream, py::arg("prompt"), py::pos_only(), "The same part by part: an iterator of str.")
       .def("forward", &forward, py::arg("input"), py::pos_only())
       .def("forward", &forward_named,
            "The bare tensor call: forward's inputs, by place or by name.\n\nReturns the output, or a dict of several.")

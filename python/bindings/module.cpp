@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, module) {
   bind_answers(module);
   bind_info(module);
   bind_model(module);
+  bind_generation(module);
   bind_tokenizer(module);
   bind_tune(module);
   module.def("cpu_budget", &portfire::cpu_budget,

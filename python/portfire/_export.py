@@ -19,6 +19,7 @@ from torch.export.graph_signature import InputKind
 from torch.export.pt2_archive._package import package_pt2
 
 from portfire import InvalidArgumentError
+from portfire._recurrent import restore_layers, whole_layers
 from portfire._torchscript import is_scripted, summary
 from portfire.manifest import MethodSpec
 
@@ -46,13 +47,14 @@ def export(
         for row in spec.inputs
     )
     try:
-        with _quiet(), torch.no_grad():
+        with _quiet(), torch.no_grad(), whole_layers():
             program = torch.export.export(
                 _as_forward(module, method), example(inputs, spec), dynamic_shapes=shapes
             )
     except Exception as error:  # the exporter's errors have no type in common
         what = name or f"{kind}.{method}"
         raise InvalidArgumentError(f"{what} cannot be exported: {summary(str(error))}") from error
+    restore_layers(program)
     _drop_unused(program)
     _drop_origin(program)
     return program

@@ -14,6 +14,7 @@ from torch.utils.dlpack import from_dlpack
 
 import portfire
 from portfire import InvalidArgumentError, NotFoundError
+from portfire._generation import StateShapes, example_inputs, score
 from portfire.manifest import RawInput, Tolerance
 
 RawSample = bytes | str | Path | np.ndarray[Any, Any] | Tensor | Mapping[str, "np.ndarray[Any, Any] | Tensor"]
@@ -109,9 +110,19 @@ def to_safetensors(tensors: Mapping[str, Any]) -> bytes:
     return bytes(portfire.encode_safetensors(tensors))
 
 
-def replay(module: nn.Module, task: str, sample: Golden, order: Mapping[str, Sequence[str]]) -> Stages:
-    """Runs the stages as the runtime does, each on the outputs of the one before."""
+def replay(
+    module: nn.Module,
+    task: str,
+    sample: Golden,
+    order: Mapping[str, Sequence[str]],
+    state: StateShapes | None = None,
+) -> Stages:
+    """Runs the stages as the runtime does, each on the outputs of the one before; `state` is that of
+    text-generation."""
     with torch.inference_mode():
+        if state is not None:
+            ids = sample.tensors[""]
+            return {"forward": Stage(inputs=example_inputs(ids, state), outputs=(score(module, ids, state),))}
         if task == "tensor":
             return {"forward": _call(module, "forward", _in_order(sample, order["forward"]))}
         preprocess = _call(module, "preprocess", tuple(sample.tensors.values()))

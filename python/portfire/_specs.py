@@ -21,6 +21,8 @@ def derive_specs(
     """What the golden calls show. A size that varies from sample to sample becomes a symbol, the same one
     wherever the same sizes occur; a classifier's batch axis is "N". Of texts the number of tokens is "L", and
     int64 tensors of that shape hold ids of a vocabulary of `vocabulary` tokens."""
+    if task == "text-generation":
+        return {}
     if task == "tensor":
         return {"forward": _derive("forward", order["forward"], "output", samples, batched=False)}
     lengths = tuple(stages["preprocess"].inputs[0].shape[0] for stages in samples)

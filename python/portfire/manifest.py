@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 from portfire import DEFAULT_MAX_PIXELS, InvalidArgumentError, InvalidPackageError, VersionMismatchError
 
 FORMAT_VERSION = 1
-TASKS = ("image-classification", "text-classification", "tensor")
+TASKS = ("image-classification", "text-classification", "text-generation", "tensor")
 RAW_KINDS = ("image", "text", "tensor")
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
 _STAGES = ("preprocess", "forward", "postprocess")
 METHODS = {
     "image-classification": _STAGES,
     "text-classification": _STAGES,
+    "text-generation": ("forward",),
     "tensor": ("forward",),
 }  # what a package of each task must export
 
@@ -135,6 +136,19 @@ class RawInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerationSpec:
+    """How task text-generation goes on."""
+
+    context: int  # the most tokens of prompt and text together
+    stop_tokens: tuple[int, ...] = ()  # each ends a text
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop_tokens", tuple(self.stop_tokens))
+        if self.context < 1:
+            _refuse(f"a context of {self.context} tokens; at least 1 is needed")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tolerance:
     """|actual - expected| <= atol + rtol * |expected|, for outputs of one dtype."""
 
@@ -176,6 +190,7 @@ class Manifest:
     description: str = ""
     labels: tuple[str, ...] = ()
     max_batch: int = 1  # the most samples that `run` and `map` put through one call of `forward`
+    generation: GenerationSpec | None = None  # of task text-generation
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)  # by dtype
     golden: tuple[GoldenSample, ...] = ()
     files: Mapping[str, PackagedFile] = field(default_factory=dict)  # by path under extra/portfire/
@@ -203,6 +218,8 @@ class Manifest:
         for dtype in self.tolerances:
             if dtype not in DTYPES:
                 _refuse(f'{self.name}: a tolerance for unknown dtype "{dtype}"')
+        if (self.task == "text-generation") != (self.generation is not None):
+            _refuse(f"{self.name}: generation is for the task text-generation, which needs it")
         if self.task.endswith("-classification"):
             self._check_classifier(self.task.partition("-")[0])
 
@@ -233,6 +250,16 @@ class Manifest:
             "methods": {name: spec.to_json() for name, spec in self.methods.items()},
             "labels": list(self.labels),
             "max_batch": self.max_batch,
+            **(
+                {
+                    "generation": {
+                        "context": self.generation.context,
+                        "stop_tokens": list(self.generation.stop_tokens),
+                    }
+                }
+                if self.generation
+                else {}
+            ),
             "tolerances": {key: {"atol": row.atol, "rtol": row.rtol} for key, row in self.tolerances.items()},
             "golden": [{"input": sample.input, "expected": sample.expected} for sample in self.golden],
             "files": {path: {"bytes": row.bytes, "sha256": row.sha256} for path, row in self.files.items()},
@@ -272,6 +299,7 @@ def _parse(text: bytes | str) -> Manifest:
             methods={name: _parse_method(spec) for name, spec in data["methods"].items()},
             labels=tuple(data["labels"]),
             max_batch=data["max_batch"],
+            generation=GenerationSpec(**data["generation"]) if "generation" in data else None,
             tolerances={key: Tolerance(**row) for key, row in data["tolerances"].items()},
             golden=tuple(GoldenSample(**row) for row in data["golden"]),
             files={path: PackagedFile(**row) for path, row in data["files"].items()},

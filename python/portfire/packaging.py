@@ -25,6 +25,7 @@ from portfire import (
     _export,
     _torchscript,
 )
+from portfire._generation import StateShapes, forward_spec
 from portfire._golden import (
     Golden,
     RawSample,
@@ -40,6 +41,7 @@ from portfire._verified import write_verified
 from portfire.manifest import (
     METHODS,
     TASKS,
+    GenerationSpec,
     GoldenSample,
     Manifest,
     MethodSpec,
@@ -80,6 +82,8 @@ def package(
     max_tokens: int = 512,
     longer: str = "truncate",
     invalid_utf8: str = "replace",
+    generation: GenerationSpec | None = None,
+    state: StateShapes | None = None,
     max_batch: int = 64,
     formats: Sequence[str] = ("torchscript",),
     assets: Mapping[str, bytes | str | Path] | None = None,
@@ -92,7 +96,10 @@ def package(
             `preprocess(uint8 [H, W, 3] RGB) -> sample`, `forward([N, *sample]) -> logits [N, C]`,
             `postprocess(logits [C]) -> probabilities float32 [C]`. For text-classification the same, from
             `preprocess(tokens int64 [L]) -> sample`; int64 [L] tensors of a sample are filled up with 0 to
-            share a batch, so `forward` needs their lengths too. For tensor: `forward(*tensors)`.
+            share a batch, so `forward` needs their lengths too. For text-generation: `forward(ids int64 [N, S],
+            positions int64 [N, S], select int64 [R], *state) -> logits float32 [R, V]` of the tokens at the
+            places `select` of the S x N; it writes what it keeps of them to `state`. For tensor:
+            `forward(*tensors)`.
         path: of the package file, by custom `<repository>/<name>/<version>/model.pt`. It is replaced only
             after the new file has passed; on any failure nothing is left behind.
         formats: "torchscript" writes `model.pt`; "graph" writes the program of torch.export as `model.pt2`
@@ -109,6 +116,9 @@ def package(
         tokenizer: of texts: a tokenizer.json or a SentencePiece model, as bytes or a Path to it.
         max_tokens: of a text; of more the first are taken, or with `longer="refuse"` it is refused.
         invalid_utf8: "replace" by U+FFFD what of a text is no UTF-8, or "refuse" it.
+        generation: of text-generation: the context and the tokens that end a text.
+        state: of text-generation: the shape of each state argument by its name, float32, with "N" for the
+            texts and "T" for the tokens that there is room for.
         max_batch: the most samples that `run` and `map` put through one call of `forward`.
         assets: files that travel with the model, stored as `assets/<name>`; each is bytes or a path to them.
         provenance: how the model came to be; plain JSON.
@@ -141,15 +151,15 @@ def package(
     module = _copy(module)
     scripted = _torchscript.script(module, METHODS[task]) if "torchscript" in formats else None
     reader = None
-    if task == "text-classification":
+    if task.startswith("text-"):
         content = _tokenizer_file(name, tokenizer)
         asset = "tokenizer.json" if content.lstrip().startswith(b"{") else "tokenizer.model"
         assets = {**(assets or {}), asset: content}
         raw_input = RawInput(
             kind="text",
             tokenizer=f"assets/{asset}",
-            max_tokens=max_tokens,
-            longer=longer,
+            max_tokens=min(max_tokens, generation.context) if generation else max_tokens,
+            longer="refuse" if generation else longer,
             invalid_utf8=invalid_utf8,
         )
         reader = portfire.Tokenizer.from_bytes(content, f"{name}: {asset}")
@@ -164,7 +174,10 @@ def package(
         else _export.argument_names(module, method)
         for method in METHODS[task]
     }
-    expected = [replay(module, task, sample, order) for sample in samples]
+    expected = [replay(module, task, sample, order, state) for sample in samples]
+    if generation is not None and reader is not None:
+        given = {"forward": forward_spec(reader.vocabulary_size, generation.context, state or {})}
+        methods = {**given, **(methods or {})}
     specs = {
         **derive_specs(task, order, expected, reader.vocabulary_size if reader else 0),
         **(methods or {}),
@@ -174,7 +187,7 @@ def package(
     _require_same(
         specs,
         expected,
-        [replay(module, task, sample, order) for sample in samples],
+        [replay(module, task, sample, order, state) for sample in samples],
         {},
         "gives another output when it is called again; is dropout or noise on in eval mode?",
     )
@@ -182,7 +195,7 @@ def package(
         _require_same(
             specs,
             expected,
-            [replay(scripted, task, sample, order) for sample in samples],
+            [replay(scripted, task, sample, order, state) for sample in samples],
             allowed,
             "computes something else as TorchScript than in eager Python",
         )
@@ -198,6 +211,7 @@ def package(
         methods=specs,
         labels=tuple(labels),
         max_batch=max_batch,
+        generation=generation,
         tolerances={dtype: row for dtype, row in allowed.items() if dtype in used},
         golden=tuple(
             GoldenSample(input=f"golden/{k}/{sample.file_name}", expected=f"golden/{k}/expected.safetensors")

@@ -1,13 +1,38 @@
 #include "codecs/text/added_tokens.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include "codecs/text/characters.h"
 #include "codecs/text/utf8.h"
+#include "core/text.h"
 
 namespace portfire::text {
+
+void Trie::add(std::string_view text, std::size_t number) {
+  std::uint32_t node = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    std::uint32_t& child = node == 0 ? first_[byte] : next_[std::uint64_t{node} << 8 | byte];
+    if (child == 0) {
+      child = static_cast<std::uint32_t>(nodes_.size());
+      nodes_.emplace_back();
+    }
+    node = child;
+  }
+  nodes_[node] = {true, number};
+}
+
+std::optional<Trie::Match> Trie::longest_at(std::string_view text, std::size_t at) const {
+  std::optional<Match> longest;
+  std::uint32_t node = first_[static_cast<unsigned char>(text[at])];
+  for (std::size_t end = at + 1; node != 0; ++end) {
+    if (nodes_[node].ends) longest = {end - at, nodes_[node].number};
+    if (end == text.size()) break;
+    const auto child = next_.find(std::uint64_t{node} << 8 | static_cast<unsigned char>(text[end]));
+    node = child == next_.end() ? 0 : child->second;
+  }
+  return longest;
+}
 
 AddedTokens::AddedTokens(const JsonNode& node, const Normalizer& normalizer) {
   for (const JsonNode& row : node.elements()) {
@@ -15,6 +40,7 @@ AddedTokens::AddedTokens(const JsonNode& node, const Normalizer& normalizer) {
     const auto flag = [&](std::string_view key, bool otherwise) { return row.has(key) ? row.at(key).boolean() : otherwise; };
     const std::string content = row.at("content").string();
     const std::int64_t id = row.at("id").integer(0);
+    if (id >= kMostTokens) row.at("id").fail(cat(id, " is too great; at most ", kMostTokens - 1));
     const bool special = flag("special", false);
     const bool normalized = flag("normalized", !special);
     if (content.empty()) continue;
@@ -23,38 +49,26 @@ AddedTokens::AddedTokens(const JsonNode& node, const Normalizer& normalizer) {
     AlignedText looked_for(content, 0);
     if (normalized && normalizer) normalizer(looked_for);
     if (looked_for.empty()) continue;
-    (normalized ? normalized_ : raw_).rules[looked_for.bytes()] = {id, flag("single_word", false), flag("lstrip", false), flag("rstrip", false)};
+    Group& group = normalized ? normalized_ : raw_;
+    group.trie.add(looked_for.bytes(), group.rules.size());
+    group.rules.push_back({id, flag("single_word", false), flag("lstrip", false), flag("rstrip", false)});
   }
-  compile(raw_);
-  compile(normalized_);
-}
-
-void AddedTokens::compile(Group& group) {
-  if (group.rules.empty()) return;
-  std::vector<std::string_view> contents;
-  for (const auto& [content, rule] : group.rules) contents.push_back(content);
-  std::sort(contents.begin(), contents.end(), [](std::string_view a, std::string_view b) { return a.size() != b.size() ? a.size() > b.size() : a < b; });
-  std::string expression;
-  for (const std::string_view content : contents) {
-    if (!expression.empty()) expression += '|';
-    for (std::size_t at = 0; at < content.size();) {
-      const CodePoint c = code_point_at(content, at);
-      std::array<char, 16> escaped{};
-      std::snprintf(escaped.data(), escaped.size(), "\\x{%x}", static_cast<unsigned>(c.value));
-      expression += escaped.data();
-      at += c.bytes;
-    }
-  }
-  group.pattern = Pattern::regex(expression);
 }
 
 std::vector<AddedTokens::Found> AddedTokens::find(std::string_view text, bool normalized) const {
   const Group& group = normalized ? normalized_ : raw_;
   std::vector<Found> found;
-  if (!group.pattern) return found;
+  if (group.rules.empty()) return found;
   std::size_t from = 0;
-  for (Range range : group.pattern->find_all(text)) {
-    const Rule& rule = group.rules.find(text.substr(range.begin, range.end - range.begin))->second;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::optional<Trie::Match> match = group.trie.longest_at(text, at);
+    if (!match) {
+      ++at;
+      continue;
+    }
+    Range range{at, at + match->bytes};
+    at = range.end;
+    const Rule& rule = group.rules[match->number];
     if (rule.single_word) {
       const bool joined_before = range.begin > 0 && is_word(code_point_before(text, range.begin).value);
       const bool joined_after = range.end < text.size() && is_word(code_point_at(text, range.end).value);

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -13,6 +15,28 @@
 #include "codecs/text/token_model.h"
 
 namespace portfire::text {
+
+/// A set of texts, of which the longest that begins at a place is found.
+class Trie {
+ public:
+  struct Match {
+    std::size_t bytes = 0;
+    std::size_t number = 0;
+  };
+
+  /// `text` is not empty; of two equal ones the later counts.
+  void add(std::string_view text, std::size_t number);
+  [[nodiscard]] std::optional<Match> longest_at(std::string_view text, std::size_t at) const;
+
+ private:
+  struct Node {
+    bool ends = false;
+    std::size_t number = 0;
+  };
+  std::vector<Node> nodes_ = std::vector<Node>(1);
+  std::array<std::uint32_t, 256> first_{};                ///< the root's children; 0: none
+  std::unordered_map<std::uint64_t, std::uint32_t> next_;  ///< those of the others, by parent << 8 | byte
+};
 
 /// Tokens that are looked for in a text before anything else is done with it: `added_tokens` of a tokenizer.json.
 /// Immutable and thread-safe.
@@ -40,10 +64,9 @@ class AddedTokens {
     bool right = false;  ///< takes the spaces after it
   };
   struct Group {
-    std::optional<Pattern> pattern;  ///< all of them, the longest first
-    TextMap<Rule> rules;
+    Trie trie;
+    std::vector<Rule> rules;
   };
-  static void compile(Group& group);
 
   Group raw_;
   Group normalized_;

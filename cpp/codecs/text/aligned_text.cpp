@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <portfire/error.h>
+
+#include "core/text.h"
+
 namespace portfire::text {
 
 Range AlignedText::source(Range range) const noexcept {
@@ -21,6 +25,7 @@ Range AlignedText::source(Range range) const noexcept {
 
 AlignedText AlignedText::part(Range range) const {
   AlignedText part(bytes_.substr(range.begin, range.end - range.begin), base_ + range.begin);
+  part.most_ = most_;
   if (!source_.empty()) {
     part.source_.assign(source_.begin() + static_cast<std::ptrdiff_t>(range.begin), source_.begin() + static_cast<std::ptrdiff_t>(range.end));
   }
@@ -28,6 +33,7 @@ AlignedText AlignedText::part(Range range) const {
 }
 
 Rewriter::Rewriter(const AlignedText& from) : from_(from) {
+  out_.most_ = from.most_;
   out_.bytes_.reserve(from.bytes_.size() + from.bytes_.size() / 8);
   out_.source_.reserve(from.bytes_.size() + from.bytes_.size() / 8);
 }
@@ -48,6 +54,9 @@ void Rewriter::keep(Range range) {
 }
 
 void Rewriter::replace(std::string_view bytes, Range range) {
+  if (out_.bytes_.size() + bytes.size() > out_.most_) {
+    throw Error(ErrorCode::kResourceExhausted, cat("the tokenizer makes more than ", human_bytes(static_cast<double>(out_.most_)), " of the text"));
+  }
   const Range source = from_.source(range);
   out_.bytes_ += bytes;
   out_.source_.insert(out_.source_.end(), bytes.size(), {static_cast<std::uint32_t>(source.begin), static_cast<std::uint32_t>(source.end)});

@@ -16,7 +16,8 @@ class AlignedText {
  public:
   AlignedText() = default;
   /// A part of the source as it is; `base` is where it begins there. At most 2^32 - 1 bytes from the source's start.
-  AlignedText(std::string part, std::size_t base) : bytes_(std::move(part)), base_(static_cast<std::uint32_t>(base)) {}
+  AlignedText(std::string part, std::size_t base)
+      : bytes_(std::move(part)), most_(kGrowth * bytes_.size() + kSlack), base_(static_cast<std::uint32_t>(base)) {}
 
   [[nodiscard]] const std::string& bytes() const noexcept { return bytes_; }
   [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
@@ -27,16 +28,20 @@ class AlignedText {
 
  private:
   friend class Rewriter;
+  // The most that a legitimate normalizer makes of a text is eleven times its size (U+FDFA in NFKC).
+  static constexpr std::size_t kGrowth = 64;
+  static constexpr std::size_t kSlack = 64 * 1024;
   struct Span {
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
   };
   std::string bytes_;
   std::vector<Span> source_;  ///< one a byte; empty: byte k came from byte base + k
+  std::size_t most_ = kSlack;  ///< bytes that it may grow to
   std::uint32_t base_ = 0;
 };
 
-/// Writes what a text becomes.
+/// Writes what a text becomes. Throws kResourceExhausted where that is out of all proportion to what it came from.
 class Rewriter {
  public:
   explicit Rewriter(const AlignedText& from);

@@ -6,6 +6,7 @@
 #include <queue>
 
 #include <nlohmann/json.hpp>
+#include <portfire/error.h>
 
 #include "codecs/text/byte_alphabet.h"
 #include "codecs/text/token_model.h"
@@ -217,6 +218,9 @@ class Bpe final : public TokenModel {
         tokens.push_back({*id, {0, piece.size()}});
         return;
       }
+    }
+    if (piece.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
+      throw Error(ErrorCode::kInvalidInput, cat("a text has ", human_bytes(static_cast<double>(piece.size())), " that are not split; less than 2 GiB can be joined"));
     }
     begin(piece, word);
     if (word.size() <= kShort) {

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include <portfire/error.h>
+
 #include "codecs/text/byte_alphabet.h"
 #include "codecs/text/normalizers.h"
 #include "codecs/text/token_model.h"
@@ -26,6 +28,17 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
   }
   changed += std::string_view(text).substr(at);
   text = std::move(changed);
+}
+
+std::size_t size_of(const std::vector<std::string>& tokens) {
+  std::size_t size = 0;
+  for (const std::string& token : tokens) size += token.size();
+  return size;
+}
+
+void check_growth(std::size_t after, std::size_t before) {
+  if (after <= 64 * before + 64 * 1024) return;
+  throw Error(ErrorCode::kResourceExhausted, cat("the tokenizer makes more than ", human_bytes(static_cast<double>(after)), " of tokens of ", before, " bytes"));
 }
 
 void from_byte_alphabet(std::vector<std::string>& tokens) {
@@ -71,8 +84,7 @@ Decoder metaspace(const JsonNode& node) {
   const std::string scheme = optional_text(node, "prepend_scheme", "always");
   return [mark = node.at("replacement").string(), drops = scheme != "never"](std::vector<std::string>& tokens) {
     for (std::size_t k = 0; k < tokens.size(); ++k) {
-      if (k == 0 && drops && tokens[k].starts_with(mark)) tokens[k].erase(0, mark.size());
-      replace_all(tokens[k], mark, " ");
+      replace_all(tokens[k], mark, k == 0 && drops ? "" : " ");
     }
   };
 }
@@ -100,9 +112,23 @@ Decoder replace(const JsonNode& node) {
   node.require({"pattern", "content"});
   return [pattern = make_pattern(node.at("pattern")), content = node.at("content").string()](std::vector<std::string>& tokens) {
     for (std::string& token : tokens) {
-      if (valid_prefix(token) != token.size()) continue;
-      const std::vector<Range> found = pattern.find_all(token);
-      for (auto match = found.rbegin(); match != found.rend(); ++match) token.replace(match->begin, match->end - match->begin, content);
+      std::string changed;
+      for (std::string_view rest = token; !rest.empty();) {
+        const std::string_view valid = rest.substr(0, valid_prefix(rest));
+        std::size_t at = 0;
+        for (const Range& match : pattern.find_all(valid)) {
+          changed += valid.substr(at, match.begin - at);
+          changed += content;
+          at = match.end;
+          check_growth(changed.size(), token.size());
+        }
+        changed += valid.substr(at);
+        rest.remove_prefix(valid.size());
+        if (rest.empty()) break;
+        changed += rest.front();  // no part of a code point that is whole
+        rest.remove_prefix(1);
+      }
+      token = std::move(changed);
     }
   };
 }
@@ -112,7 +138,11 @@ Decoder sequence(const JsonNode& node) {
   std::vector<Decoder> steps;
   for (const JsonNode& step : node.at("decoders").elements()) steps.push_back(make_decoder(step));
   return [steps](std::vector<std::string>& tokens) {
-    for (const Decoder& step : steps) step(tokens);
+    const std::size_t before = size_of(tokens);
+    for (const Decoder& step : steps) {
+      step(tokens);
+      check_growth(size_of(tokens), before);
+    }
   };
 }
 

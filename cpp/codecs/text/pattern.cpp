@@ -7,6 +7,8 @@
 
 #include <portfire/error.h>
 
+#include "codecs/text/pattern_syntax.h"
+#include "codecs/text/utf8.h"
 #include "core/text.h"
 
 namespace portfire::text {
@@ -21,34 +23,6 @@ std::string message_of(int code) {
   std::array<unsigned char, 256> text{};
   pcre2_get_error_message(code, text.data(), text.size());
   return reinterpret_cast<const char*>(text.data());
-}
-
-/// The expression with \s, \S and \w as UTS #18 and Oniguruma, with which tokenizer.json files are written, define
-/// them; PCRE2's own have U+180E among the spaces and no marks among the letters.
-std::string translated(std::string_view expression) {
-  constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control})";
-  std::string out;
-  bool in_class = false;
-  for (std::size_t k = 0; k < expression.size(); ++k) {
-    const char c = expression[k];
-    if (c != '\\' || k + 1 == expression.size()) {
-      if (c == '[') in_class = true;
-      if (c == ']') in_class = false;
-      out += c;
-      continue;
-    }
-    const char escaped = expression[++k];
-    if (escaped == 's') {
-      out += R"(\p{White_Space})";
-    } else if (escaped == 'S') {
-      out += R"(\P{White_Space})";
-    } else if (escaped == 'w') {
-      out += in_class ? std::string(kWord) : cat('[', kWord, ']');
-    } else {
-      out += {c, escaped};
-    }
-  }
-  return out;
 }
 
 /// What one search needs and no other may use meanwhile.
@@ -83,7 +57,7 @@ Pattern Pattern::regex(const std::string& expression) {
   PCRE2_SIZE place = 0;
   Pattern pattern(expression);
   auto code = std::make_shared<Code>();
-  const std::string ours = translated(expression);
+  const std::string ours = pcre2_syntax(expression);
   code->compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(ours.data()), ours.size(),
                                  PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &place, nullptr);
   if (code->compiled == nullptr) {
@@ -106,17 +80,21 @@ std::vector<Range> Pattern::find_all(std::string_view text) const {
   }
   thread_local const Search search;
   const PCRE2_SIZE* span = pcre2_get_ovector_pointer(search.data);
-  for (std::size_t at = 0; at < text.size();) {
+  std::size_t last_end = std::string_view::npos;
+  for (std::size_t at = 0; at <= text.size() && !text.empty();) {
     // Valid UTF-8 is this class's contract: to check it again for each match would make it quadratic.
-    const int count = pcre2_match(code_->compiled, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY,
-                                  search.data, search.context);
+    const int count = pcre2_match(code_->compiled, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, PCRE2_NO_UTF_CHECK, search.data, search.context);
     if (count == PCRE2_ERROR_NOMATCH) break;
     if (count < 0) {
       throw Error(ErrorCode::kResourceExhausted, cat("the expression ", quoted(expression_), " on a text of ", human_bytes(static_cast<double>(text.size())),
                                                      ": ", message_of(count)));
     }
+    if (span[0] == span[1] && span[1] == last_end) {
+      at += at < text.size() ? code_point_at(text, at).bytes : 1;
+      continue;
+    }
     found.push_back({span[0], span[1]});
-    at = span[1];
+    at = last_end = span[1];
   }
   return found;
 }

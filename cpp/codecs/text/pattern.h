@@ -18,13 +18,13 @@ struct Range {
 /// A regular expression over UTF-8, by PCRE2 with Unicode properties. Immutable and thread-safe.
 class Pattern {
  public:
-  /// `expression` is in PCRE2's syntax; a `literal` stands for itself. Throws kUnsupported on one that PCRE2
-  /// does not take.
+  /// `expression` is in Oniguruma's syntax (pattern_syntax.h); a `literal` stands for itself. Throws kUnsupported on one
+  /// that cannot be taken.
   static Pattern regex(const std::string& expression);
   static Pattern literal(const std::string& text);
 
-  /// The matches in valid UTF-8 from the left, none of them empty and none within another. Throws
-  /// kResourceExhausted where an expression backtracks without end.
+  /// The matches in valid UTF-8 from the left, none within another; an empty one never where one before it ended. None in
+  /// an empty text, or of an empty literal. Throws kResourceExhausted where an expression backtracks without end.
   [[nodiscard]] std::vector<Range> find_all(std::string_view text) const;
 
  private:

@@ -11,7 +11,7 @@ namespace portfire::text {
 struct PostProcessor {
   std::vector<std::int64_t> before;
   std::vector<std::int64_t> after;
-  bool trims_offsets = false;  ///< a token's range leaves out the spaces around it
+  bool trims_offsets = false;  ///< the range of a token of the model leaves out the spaces around it
 };
 
 /// `post_processor` of a tokenizer.json, for one text. Throws kInvalidPackage, kUnsupported on a type that is not known here.

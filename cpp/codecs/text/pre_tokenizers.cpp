@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "codecs/text/byte_alphabet.h"
 #include "codecs/text/characters.h"
 #include "codecs/text/normalizers.h"
 #include "core/text.h"
@@ -92,7 +93,7 @@ void split(Pieces& pieces, Behaviour behaviour, bool invert, Find find) {
     parts.clear();
     std::size_t at = 0;
     const auto part = [&](std::size_t begin, std::size_t end, bool matched) {
-      if (begin < end) parts.push_back({{piece.begin + begin, piece.begin + end}, matched != invert});
+      if (begin < end || matched) parts.push_back({{piece.begin + begin, piece.begin + end}, matched != invert});
     };
     for (const Range& match : find(text.substr(piece.begin, piece.end - piece.begin))) {
       part(at, match.begin, false);
@@ -145,13 +146,20 @@ bool flag(const JsonNode& node, std::string_view key, bool otherwise) {
   return node.has(key) && !node.at(key).is_null() ? node.at(key).boolean() : otherwise;
 }
 
+void spell(Pieces& pieces) {
+  const std::string_view text = pieces.text.bytes();
+  rewrite_pieces(pieces, [&](Rewriter& rewriter, const Range& piece) {
+    for (std::size_t at = piece.begin; at < piece.end; ++at) rewriter.replace(spelling_of(text.substr(at, 1)), {at, at + 1});
+  });
+}
+
 /// GPT-2's: contractions, then letters, digits and the rest, each with the one space before it.
-PreTokenizer byte_level(const JsonNode& node) {
+PreTokenizer byte_level(const JsonNode& node, bool spells) {
   const bool prefix = flag(node, "add_prefix_space", true);
   const bool splits = flag(node, "use_regex", true);
   const Pattern words = Pattern::regex(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)");
   const PreTokenizer by_words = split_at(words, Behaviour::kIsolated);
-  return [prefix, splits, by_words](Pieces& pieces) {
+  return [prefix, splits, spells, by_words](Pieces& pieces) {
     const std::string_view text = pieces.text.bytes();
     const auto lacks = [&](const Range& piece) { return text[piece.begin] != ' '; };
     if (prefix && std::any_of(pieces.ranges.begin(), pieces.ranges.end(), lacks)) {
@@ -161,6 +169,7 @@ PreTokenizer byte_level(const JsonNode& node) {
       });
     }
     if (splits) by_words(pieces);
+    if (spells) spell(pieces);
   };
 }
 
@@ -195,13 +204,23 @@ PreTokenizer metaspace(const JsonNode& node) {
   };
 }
 
-PreTokenizer sequence(const JsonNode& node) {
+PreTokenizer sequence(const JsonNode& node, bool spells) {
   node.require({"pretokenizers"});
   std::vector<PreTokenizer> steps;
-  for (const JsonNode& step : node.at("pretokenizers").elements()) steps.push_back(make_pre_tokenizer(step));
+  for (const JsonNode& step : node.at("pretokenizers").elements()) steps.push_back(make_pre_tokenizer(step, spells));
   return [steps](Pieces& pieces) {
     for (const PreTokenizer& step : steps) step(pieces);
   };
+}
+
+/// Of all steps, in order.
+void list_types(const JsonNode& node, std::vector<std::string>& types) {
+  node.require({"type"});
+  types.push_back(node.at("type").string());
+  if (types.back() != "Sequence") return;
+  types.pop_back();
+  node.require({"pretokenizers"});
+  for (const JsonNode& step : node.at("pretokenizers").elements()) list_types(step, types);
 }
 
 PreTokenizer bert() {
@@ -213,14 +232,14 @@ PreTokenizer bert() {
 
 }  // namespace
 
-PreTokenizer make_pre_tokenizer(const JsonNode& node) {
+PreTokenizer make_pre_tokenizer(const JsonNode& node, bool spells_bytes) {
   node.require({"type"});
   const std::string type = node.at("type").string();
-  if (type == "Sequence") return sequence(node);
-  if (type == "ByteLevel") return byte_level(node);
+  if (type == "Sequence") return sequence(node, spells_bytes);
+  if (type == "ByteLevel") return byte_level(node, spells_bytes);
   if (type == "BertPreTokenizer") return bert();
   if (type == "WhitespaceSplit") return split_where(is_whitespace, Behaviour::kRemoved);
-  if (type == "Whitespace") return split_at(Pattern::regex(R"(\w+|[^\w\s]+)"), Behaviour::kRemoved, true);
+  if (type == "Whitespace") return split_at(Pattern::regex(R"([\w\p{Join_Control}]+|[^\w\p{Join_Control}\s]+)"), Behaviour::kRemoved, true);
   if (type == "Metaspace") return metaspace(node);
   if (type == "Digits") return split_where(is_number, flag(node, "individual_digits", false) ? Behaviour::kIsolated : Behaviour::kContiguous);
   if (type == "Punctuation") {
@@ -237,12 +256,10 @@ PreTokenizer make_pre_tokenizer(const JsonNode& node) {
   fail_unknown(node, "pre-tokenizer", type);
 }
 
-bool is_byte_level(const JsonNode& node) {
-  if (node.is_null() || !node.has("type")) return false;
-  const std::string type = node.at("type").string();
-  if (type != "Sequence" || !node.has("pretokenizers")) return type == "ByteLevel";
-  const std::vector<JsonNode> steps = node.at("pretokenizers").elements();
-  return std::any_of(steps.begin(), steps.end(), is_byte_level);
+bool ends_in_bytes(const JsonNode& node) {
+  std::vector<std::string> types;
+  list_types(node, types);
+  return std::count(types.begin(), types.end(), "ByteLevel") == 1 && types.back() == "ByteLevel";
 }
 
 }  // namespace portfire::text

@@ -18,10 +18,12 @@ struct Pieces {
 /// Splits pieces into smaller ones; a model never joins what lies in two. Thread-safe.
 using PreTokenizer = std::function<void(Pieces&)>;
 
-/// `pre_tokenizer` of a tokenizer.json. Throws kInvalidPackage, kUnsupported on a type that is not known here.
-PreTokenizer make_pre_tokenizer(const JsonNode& node);
+/// `pre_tokenizer` of a tokenizer.json. One of type ByteLevel has the text spelled in GPT-2's alphabet for bytes; without
+/// `spells_bytes` the text stays as it is, for a model that reads bytes. Throws kInvalidPackage, kUnsupported on a type
+/// that is not known here.
+PreTokenizer make_pre_tokenizer(const JsonNode& node, bool spells_bytes);
 
-/// Whether it is, or has in it, one of type ByteLevel: the model's tokens are then spelled in GPT-2's alphabet for bytes.
-bool is_byte_level(const JsonNode& node);
+/// Whether the last step, and no other, is of type ByteLevel: nothing then looks at how bytes are spelled but the model.
+bool ends_in_bytes(const JsonNode& node);
 
 }  // namespace portfire::text

@@ -1,8 +1,9 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
-#include <limits>
-#include <utility>
+#include <exception>
+#include <string>
+#include <vector>
 
 #include <portfire/error.h>
 
@@ -13,24 +14,38 @@
 namespace portfire {
 namespace {
 
+constexpr std::size_t kMostBytes = std::size_t{128} << 20;  // a normalized text may be eleven times as long, and has less than 2 GiB
+
+std::string one_line(std::string_view message) { return quoted(message, 200); }
+
 class SentencePieceModel final : public TokenizerCore {
  public:
   SentencePieceModel(std::string_view bytes, const std::string& name) : name_(name) {
     if (const std::string problem = text::problem_with_sentencepiece(bytes); !problem.empty()) fail(problem);
-    const auto status = processor_.LoadFromSerializedProto(bytes);
-    if (!status.ok()) fail(status.error_message());
+    try {
+      const auto status = processor_.LoadFromSerializedProto(bytes);
+      if (!status.ok()) fail(one_line(status.error_message()));
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {  // of the double array within
+      fail(one_line(error.what()));
+    }
     if (processor_.GetPieceSize() < 1) fail("has no pieces");
   }
 
   Encoding encode(std::string_view text, const EncodeOptions& options) const override {
-    if (text.size() > std::numeric_limits<std::int32_t>::max()) {
-      throw Error(ErrorCode::kInvalidInput, cat(name_, ": a text of ", human_bytes(static_cast<double>(text.size())), "; SentencePiece takes less than 2 GiB"));
+    if (text.size() > kMostBytes) {
+      throw Error(ErrorCode::kInvalidInput, cat(name_, ": a text of ", human_bytes(static_cast<double>(text.size())), "; SentencePiece is given at most ",
+                                                human_bytes(static_cast<double>(kMostBytes))));
     }
-    const sentencepiece::ImmutableSentencePieceText made = processor_.EncodeAsImmutableProto(text);
-    Encoding encoding;
-    encoding.ids.reserve(made.pieces_size());
-    encoding.offsets.reserve(made.pieces_size());
+    sentencepiece::ImmutableSentencePieceText made;
+    if (const auto status = processor_.Encode(text, made.mutable_proto()); !status.ok()) {
+      throw Error(ErrorCode::kInvalidInput, cat(name_, ": SentencePiece cannot encode the text: ", one_line(status.error_message())));
+    }
     const std::size_t count = options.max_tokens > 0 ? std::min(made.pieces_size(), static_cast<std::size_t>(options.max_tokens)) : made.pieces_size();
+    Encoding encoding;
+    encoding.ids.reserve(count);
+    encoding.offsets.reserve(count);
     for (std::size_t k = 0; k < count; ++k) {
       const auto piece = made.pieces(static_cast<int>(k));
       encoding.ids.push_back(piece.id());
@@ -40,12 +55,18 @@ class SentencePieceModel final : public TokenizerCore {
   }
 
   std::string decode(std::span<const std::int64_t> ids, bool) const override {
-    // The library makes U+FFFD of bytes that wait for others; these may still come.
-    std::size_t whole = ids.size();
-    while (whole > 0 && processor_.IsByte(static_cast<int>(ids[whole - 1]))) --whole;
-    std::string text = processor_.DecodeIds({ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(whole)});
-    for (const std::int64_t id : ids.subspan(whole)) {
-      text += static_cast<char>(std::stoi(processor_.IdToPiece(static_cast<int>(id)).substr(3, 2), nullptr, 16));  // <0x0A>
+    sentencepiece::ImmutableSentencePieceText made;
+    if (const auto status = processor_.Decode(std::vector<int>(ids.begin(), ids.end()), made.mutable_proto()); !status.ok()) {
+      throw Error(ErrorCode::kInvalidInput, cat(name_, ": SentencePiece cannot decode the tokens: ", one_line(status.error_message())));
+    }
+    std::string text;
+    for (std::size_t k = 0; k < ids.size(); ++k) {
+      const auto id = static_cast<int>(ids[k]);
+      if (processor_.IsByte(id)) {  // the library makes U+FFFD of bytes that wait for others; these may still come
+        text += static_cast<char>(std::stoi(processor_.IdToPiece(id).substr(3, 2), nullptr, 16));  // <0x0A>
+      } else {
+        text += made.pieces(static_cast<int>(k)).surface();
+      }
     }
     return text;
   }

@@ -10,14 +10,18 @@
 namespace portfire::text {
 namespace {
 
-constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
+/// Files of before 2021 do not name it.
+std::string type_of(const JsonNode& node) {
+  node.require({});
+  return node.has("type") ? node.at("type").string() : node.has("merges") ? "BPE" : "WordPiece";
+}
 
 }  // namespace
 
+bool reads_bytes(const JsonNode& node) { return type_of(node) == "BPE" || type_of(node) == "HashedNGrams"; }
+
 std::unique_ptr<TokenModel> make_token_model(const JsonNode& node, bool in_bytes) {
-  node.require({});
-  // Files of before 2021 do not name it.
-  const std::string type = node.has("type") ? node.at("type").string() : node.has("merges") ? "BPE" : "WordPiece";
+  const std::string type = type_of(node);
   if (type == "BPE") return make_bpe(node, in_bytes);
   if (type == "WordPiece") return make_word_piece(node);
   if (type == "WordLevel") return make_word_level(node);

@@ -12,6 +12,9 @@
 
 namespace portfire::text {
 
+/// Ids are below: what is made of a vocabulary is about as large as its file.
+inline constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
+
 /// One token, and the bytes of the text that it stands for.
 struct Token {
   std::int64_t id = 0;
@@ -42,6 +45,9 @@ class TokenModel {
   /// One more than the greatest id.
   [[nodiscard]] virtual std::int64_t size() const noexcept = 0;
 };
+
+/// Whether the model can be one of bytes: make_token_model's `in_bytes`.
+bool reads_bytes(const JsonNode& node);
 
 /// `in_bytes`: the tokens are spelled in GPT-2's alphabet for bytes, and the pieces are the bytes themselves. Throws
 /// kInvalidPackage, kUnsupported on a type that is not known here.

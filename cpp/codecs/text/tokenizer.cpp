@@ -94,11 +94,21 @@ std::string DecodeStream::push(std::int64_t id) {
   if (certain <= given_) return "";
   std::string part = text::repaired(std::string_view(text).substr(given_, certain - given_));
   given_ = certain;
-  if (certain == text.size()) {  // what comes next may depend on the last token: on whether it is the first, above all
-    window_.erase(window_.begin(), window_.end() - 1);
-    given_ = tokenizer_.core_->decode(window_, skip_special_tokens_).size();
-  }
+  if (certain == text.size()) shorten();
   return part;
+}
+
+/// What comes next may depend on whether it is first, and on the last token. So the last ones are kept that have a text
+/// of their own: what a decoder takes off the start of a text has then been taken.
+void DecodeStream::shorten() {
+  for (auto first = window_.end() - 1; first != window_.begin(); --first) {
+    const std::vector<std::int64_t> last(first, window_.end());
+    const std::size_t size = tokenizer_.core_->decode(last, skip_special_tokens_).size();
+    if (size == 0) continue;
+    window_ = last;
+    given_ = size;
+    return;
+  }
 }
 
 std::string DecodeStream::finish() {

@@ -9,14 +9,12 @@
 
 #include "codecs/text/added_tokens.h"
 #include "codecs/text/aligned_text.h"
-#include "codecs/text/characters.h"
 #include "codecs/text/decoders.h"
 #include "codecs/text/normalizers.h"
 #include "codecs/text/post_processor.h"
 #include "codecs/text/pre_tokenizers.h"
 #include "codecs/text/token_model.h"
 #include "codecs/text/tokenizer_core.h"
-#include "codecs/text/utf8.h"
 #include "core/text.h"
 
 namespace portfire {
@@ -52,16 +50,20 @@ Truncation truncation_of(const JsonNode& node) {
   return {static_cast<std::size_t>(node.at("max_length").integer(0)), is_left(node)};
 }
 
+std::size_t length_of(const JsonNode& node) {
+  constexpr std::int64_t kLongest = std::int64_t{1} << 24;
+  const std::int64_t length = node.integer(0);
+  if (length > kLongest) node.fail(cat(length, " is too long; at most ", kLongest));
+  return static_cast<std::size_t>(length);
+}
+
 Padding padding_of(const JsonNode& node) {
   node.require({"strategy", "pad_id"});
   Padding padding{.id = node.at("pad_id").integer(0), .left = is_left(node)};
   if (!node.at("strategy").is_string()) {
-    constexpr std::int64_t kLongest = std::int64_t{1} << 24;
-    const JsonNode fixed = node.at("strategy").only_field("Fixed");
-    if (fixed.integer(0) > kLongest) fixed.fail(cat(fixed.integer(0), " is too long; at most ", kLongest));
-    padding.length = static_cast<std::size_t>(fixed.integer(0));
+    padding.length = length_of(node.at("strategy").only_field("Fixed"));
   }
-  if (given(node, "pad_to_multiple_of")) padding.multiple = static_cast<std::size_t>(node.at("pad_to_multiple_of").integer(0));
+  if (given(node, "pad_to_multiple_of")) padding.multiple = length_of(node.at("pad_to_multiple_of"));
   return padding;
 }
 
@@ -73,8 +75,8 @@ class TokenizerJson final : public TokenizerCore {
     bool in_bytes = false;
     if (given(root, "normalizer")) normalizer_ = make_normalizer(root.at("normalizer"));
     if (given(root, "pre_tokenizer")) {
-      pre_tokenizer_ = make_pre_tokenizer(root.at("pre_tokenizer"));
-      in_bytes = is_byte_level(root.at("pre_tokenizer"));
+      in_bytes = reads_bytes(root.at("model")) && ends_in_bytes(root.at("pre_tokenizer"));
+      pre_tokenizer_ = make_pre_tokenizer(root.at("pre_tokenizer"), !in_bytes);
     }
     model_ = make_token_model(root.at("model"), in_bytes);
     if (given(root, "added_tokens")) added_ = AddedTokens(root.at("added_tokens"), normalizer_);
@@ -91,12 +93,11 @@ class TokenizerJson final : public TokenizerCore {
     encoding.offsets.reserve(text.size() / 4 + 8);
     std::size_t at = 0;
     for (const AddedTokens::Found& found : added_.find(text, false)) {
-      encode_part(text.substr(at, found.range.begin - at), at, encoding);
+      encode_part(text, {at, found.range.begin}, encoding);
       put(encoding, found.id, found.range);
       at = found.range.end;
     }
-    encode_part(text.substr(at), at, encoding);
-    if (post_.trims_offsets) trim(text, encoding);
+    encode_part(text, {at, text.size()}, encoding);
     finish(encoding, options);
     return encoding;
   }
@@ -151,38 +152,38 @@ class TokenizerJson final : public TokenizerCore {
     encoding.offsets.push_back({static_cast<std::int64_t>(range.begin), static_cast<std::int64_t>(range.end)});
   }
 
-  /// A part of the text at `base` without tokens that are looked for in it as it is.
-  void encode_part(std::string_view part, std::size_t base, Encoding& encoding) const {
-    if (part.empty()) return;
-    AlignedText text(std::string(part), base);
+  /// A part of the text without tokens that are looked for in it as it is.
+  void encode_part(std::string_view whole, Range part, Encoding& encoding) const {
+    if (part.begin == part.end) return;
+    AlignedText text(std::string(whole.substr(part.begin, part.end - part.begin)), part.begin);
     if (normalizer_) normalizer_(text);
     std::size_t at = 0;
     for (const AddedTokens::Found& found : added_.find(text.bytes(), true)) {
-      encode_piece(text.part({at, found.range.begin}), encoding);
+      encode_piece(whole, text.part({at, found.range.begin}), encoding);
       put(encoding, found.id, text.source(found.range));
       at = found.range.end;
     }
-    encode_piece(at == 0 ? std::move(text) : text.part({at, text.bytes().size()}), encoding);
+    encode_piece(whole, at == 0 ? std::move(text) : text.part({at, text.bytes().size()}), encoding);
   }
 
-  void encode_piece(AlignedText text, Encoding& encoding) const {
+  void encode_piece(std::string_view whole, AlignedText text, Encoding& encoding) const {
     if (text.empty()) return;
     Pieces pieces{std::move(text), {}};
     pieces.ranges.push_back({0, pieces.text.bytes().size()});
     if (pre_tokenizer_) pre_tokenizer_(pieces);
     std::vector<Token> tokens;
     model_->tokenize(pieces.text.bytes(), pieces.ranges, tokens);
-    for (const Token& token : tokens) put(encoding, token.id, pieces.text.source(token.range));
+    for (const Token& token : tokens) {
+      const Range range = pieces.text.source(token.range);
+      put(encoding, token.id, post_.trims_offsets ? trimmed(whole, range) : range);
+    }
   }
 
-  static void trim(std::string_view text, Encoding& encoding) {
-    for (TextRange& range : encoding.offsets) {
-      auto begin = static_cast<std::size_t>(range.begin);
-      auto end = static_cast<std::size_t>(range.end);
-      while (begin < end && is_whitespace(code_point_at(text, begin).value)) begin += code_point_at(text, begin).bytes;
-      while (begin < end && is_whitespace(code_point_before(text, end).value)) end -= code_point_before(text, end).bytes;
-      range = {static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end)};
-    }
+  /// Without the spaces around it: no other white space is a letter of its own in GPT-2's alphabet.
+  static Range trimmed(std::string_view whole, Range range) {
+    while (range.begin < range.end && whole[range.begin] == ' ') ++range.begin;
+    while (range.begin < range.end && whole[range.end - 1] == ' ') --range.end;
+    return range;
   }
 
   template <typename Rows>

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 
 #include <portfire/error.h>
@@ -63,6 +64,7 @@ class WordPiece final : public WordModel {
   explicit WordPiece(const JsonNode& node)
       : WordModel(node, "[UNK]"), prefix_(optional_text(node, "continuing_subword_prefix", "##")) {
     if (node.has("max_input_chars_per_word")) longest_ = static_cast<std::size_t>(node.at("max_input_chars_per_word").integer(0));
+    for (const auto& [token, id] : vocabulary_) longest_token_ = std::max(longest_token_, token.size());
   }
 
   void tokenize(std::string_view text, const std::vector<Range>& pieces, std::vector<Token>& tokens) const override {
@@ -80,7 +82,8 @@ class WordPiece final : public WordModel {
  private:
   bool split(std::string_view word, std::size_t base, std::vector<Token>& tokens, std::string& part) const {
     for (std::size_t begin = 0; begin < word.size();) {
-      std::size_t end = word.size();
+      std::size_t end = std::min(word.size(), begin + longest_token_);
+      while (end < word.size() && end > begin && is_continuation(word[end])) --end;
       std::optional<std::int64_t> id;
       while (begin < end) {
         part.assign(begin > 0 ? prefix_ : "");
@@ -96,7 +99,8 @@ class WordPiece final : public WordModel {
   }
 
   std::string prefix_;
-  std::size_t longest_ = 100;
+  std::size_t longest_ = 100;      ///< code points of a word that is split
+  std::size_t longest_token_ = 0;  ///< bytes
 };
 
 }  // namespace

@@ -72,6 +72,10 @@ class CompiledEngine final : public libtorch::BaseEngine {
     return outputs;
   }
 
+  std::vector<Tensor> forward_in_place(std::span<const Tensor>) const override {
+    throw Error(ErrorCode::kUnsupported, cat(name(), ": compiled code keeps no state; use the engine graph or torchscript"));
+  }
+
   std::vector<Tensor> forward(std::span<const Tensor> inputs) const override {
     gate_.check(context(), inputs);
     return libtorch::translated(ErrorCode::kInvalidInput, context(), [&] {

@@ -41,10 +41,15 @@ class GraphEngine final : public libtorch::BaseEngine {
 
   std::vector<Tensor> forward(std::span<const Tensor> inputs) const override { return run(forward_, context(), inputs); }
 
+  std::vector<Tensor> forward_in_place(std::span<const Tensor> inputs) const override {
+    require_here(inputs);
+    return run(forward_, context(), inputs, true);
+  }
+
   bool has_method(const std::string& method) const override { return plans_.contains(method); }
 
  private:
-  std::vector<Tensor> run(const Plan& plan, const std::string& context, std::span<const Tensor> inputs) const {
+  std::vector<Tensor> run(const Plan& plan, const std::string& context, std::span<const Tensor> inputs, bool in_place = false) const {
     const std::size_t wanted = plan.block.inputs.size() - plan.state.size();
     if (inputs.size() != wanted) {
       throw Error(ErrorCode::kInvalidInput, cat(context, ": ", inputs.size(), " inputs; it takes ", wanted));
@@ -53,7 +58,7 @@ class GraphEngine final : public libtorch::BaseEngine {
     return libtorch::translated(ErrorCode::kInvalidInput, context, [&] {
       const libtorch::CallScope scope(threads(), memory());
       std::vector<Tensor> outputs;
-      for (const IValue& output : run_block(plan.block, taken(plan, inputs))) {
+      for (const IValue& output : run_block(plan.block, taken(plan, inputs, in_place))) {
         for (NamedTensor& one : libtorch::flatten(output)) outputs.push_back(std::move(one.tensor));
       }
       return outputs;
@@ -72,14 +77,14 @@ class GraphEngine final : public libtorch::BaseEngine {
     }
   }
 
-  std::vector<IValue> taken(const Plan& plan, std::span<const Tensor> inputs) const {
+  std::vector<IValue> taken(const Plan& plan, std::span<const Tensor> inputs, bool in_place) const {
     std::vector<IValue> values;
     values.reserve(plan.block.inputs.size());
     for (const Tensor& input : inputs) {
       at::Tensor tensor = libtorch::to_torch(input);
       if (input.device() != device()) {
         tensor = tensor.to(libtorch::torch_device(device()));
-      } else if (plan.writes) {
+      } else if (plan.writes && !in_place) {
         tensor = tensor.clone();  // the caller's own is not to change
       }
       values.emplace_back(std::move(tensor));

@@ -32,6 +32,14 @@ Tensor BaseEngine::stack(std::span<const Tensor> samples) const {
   });
 }
 
+void BaseEngine::require_here(std::span<const Tensor> inputs) const {
+  for (const Tensor& input : inputs) {
+    if (input.device() == device()) continue;
+    throw Error(ErrorCode::kUnsupported, cat(name_, ": a tensor that is written to lies on ", input.device().to_string(), ", the model on ",
+                                             device().to_string(), "; text is generated on the CPU only so far"));
+  }
+}
+
 Tensor BaseEngine::to_cpu(const Tensor& tensor) const {
   if (tensor.device().kind == Device::Kind::kCpu) return tensor;
   return translated(ErrorCode::kInternal, context_, [&] { return from_torch(to_torch(tensor).cpu()); });

@@ -39,6 +39,9 @@ class BaseEngine : public Engine {
   Tensor image_tensor(const Tensor& image, const ImageTensorOptions& options) const override;
 
  protected:
+  /// Throws kUnsupported unless all lie on the engine's device.
+  void require_here(std::span<const Tensor> inputs) const;
+
   const std::string& name() const { return name_; }
   const std::string& context() const { return context_; }  ///< of an error in `forward`
   Device device() const { return device_; }

@@ -78,10 +78,20 @@ class TorchScriptEngine final : public libtorch::BaseEngine {
     });
   }
 
-  std::vector<Tensor> forward(std::span<const Tensor> inputs) const override {
+  std::vector<Tensor> forward(std::span<const Tensor> inputs) const override { return run_forward(inputs, false); }
+
+  std::vector<Tensor> forward_in_place(std::span<const Tensor> inputs) const override {
+    require_here(inputs);
+    return run_forward(inputs, true);
+  }
+
+  bool has_method(const std::string& method) const override { return methods_.contains(method); }
+
+ private:
+  std::vector<Tensor> run_forward(std::span<const Tensor> inputs, bool in_place) const {
     return libtorch::translated(ErrorCode::kInvalidInput, context(), [&] {
       const CallScope scope(threads(), memory());
-      c10::IValue out = execute(forward_, "forward", inputs);
+      c10::IValue out = execute(forward_, "forward", inputs, in_place);
       std::vector<Tensor> outputs;
       if (out.isTensor()) {
         outputs.push_back(libtorch::from_torch(std::move(out).toTensor()));
@@ -92,12 +102,9 @@ class TorchScriptEngine final : public libtorch::BaseEngine {
     });
   }
 
-  bool has_method(const std::string& method) const override { return methods_.contains(method); }
-
- private:
   std::string context_of(const std::string& method) const { return cat(name(), ": ", method); }
 
-  c10::IValue execute(const Program& program, const std::string& method, std::span<const Tensor> inputs) const {
+  c10::IValue execute(const Program& program, const std::string& method, std::span<const Tensor> inputs, bool in_place = false) const {
     if (program.schema == nullptr) throw Error(ErrorCode::kUnsupported, cat(name(), ": it has no method ", method));
     const auto& arguments = program.schema->arguments();
     if (inputs.size() >= arguments.size()) wrong_count(arguments, method, inputs.size());
@@ -106,7 +113,7 @@ class TorchScriptEngine final : public libtorch::BaseEngine {
     stack.reserve(arguments.size() + 1);
     stack.emplace_back(self_);
     for (std::size_t k = 0; k < inputs.size(); ++k) {
-      stack.push_back(argument(arguments[k + 1], inputs[k], method, program.writes_inputs));
+      stack.push_back(argument(arguments[k + 1], inputs[k], method, program.writes_inputs && !in_place));
     }
     if (stack.size() < arguments.size()) fill_defaults(arguments, stack, method);
     if (stateful_) lock.lock();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <portfire/export.h>
+#include <portfire/generate.h>
 #include <portfire/tensor.h>
 
 namespace portfire {
@@ -35,11 +36,12 @@ struct TensorAnswer {
 
 /// A task's answer. Regular; one alternative for each task.
 struct PORTFIRE_EXPORT Answer {
-  std::variant<Classification, TensorAnswer> value;
+  std::variant<Classification, TensorAnswer, Generation> value;
 
   /// Throws kInvalidArgument when the answer is of another task.
   [[nodiscard]] const Classification& classification() const;
   [[nodiscard]] const TensorAnswer& tensors() const;
+  [[nodiscard]] const Generation& generation() const;
 
   /// One line of JSON, the same on every face. Tensors: {"name": {"dtype", "shape", "data": nested lists}}.
   [[nodiscard]] std::string to_json() const;

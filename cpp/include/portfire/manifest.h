@@ -81,6 +81,14 @@ struct GoldenSample {
   bool operator==(const GoldenSample&) const = default;
 };
 
+/// How task `text-generation` goes on: `forward` takes ids [N, S], their positions [N, S], the places [R] of the tokens
+/// whose logits are wanted, and state that it reads and writes.
+struct GenerationSpec {
+  std::int64_t context = 0;                 ///< the most tokens of prompt and text together
+  std::vector<std::int64_t> stop_tokens{};  ///< each ends a text
+  bool operator==(const GenerationSpec&) const = default;
+};
+
 /// What a package says of itself: docs/package-format.md, field by field. Regular.
 struct Manifest {
   int format_version = kFormatVersion;
@@ -93,6 +101,7 @@ struct Manifest {
   std::vector<MethodSpec> methods;
   std::vector<std::string> labels;
   std::int64_t max_batch = 1;  ///< the most samples that `run` puts through one `forward`
+  std::optional<GenerationSpec> generation{};  ///< of task `text-generation`
   std::vector<Tolerance> tolerances;
   std::vector<GoldenSample> golden;
   std::vector<PackagedFile> files;

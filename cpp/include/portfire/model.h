@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +13,7 @@
 #include <portfire/answer.h>
 #include <portfire/error.h>
 #include <portfire/export.h>
+#include <portfire/generate.h>
 #include <portfire/input.h>
 #include <portfire/manifest.h>
 #include <portfire/tensor.h>
@@ -64,6 +67,7 @@ struct LoadOptions {
 
 struct RunOptions {
   int top_k = 5;  ///< classification: how many classes an answer names
+  GenerateOptions generate{};  ///< text-generation
 };
 
 /// How pixels become a tensor where no manifest says so (task `tensor` only).
@@ -139,6 +143,8 @@ struct PORTFIRE_EXPORT VerifyReport {
 /// What came of one of many inputs.
 using Outcome = std::variant<Answer, Error>;
 
+class TextStream;
+
 /// A loaded model. A handle: copies share one model. Immutable and thread-safe; every `const` call may
 /// run on any number of threads at once.
 class PORTFIRE_EXPORT Model {
@@ -169,6 +175,12 @@ class PORTFIRE_EXPORT Model {
   /// `forward`'s outputs with their names.
   [[nodiscard]] std::vector<NamedTensor> forward_named(const std::vector<NamedTensor>& inputs) const;
 
+  /// Task text-generation: `run` with what has become certain of the text given to `on_text` as it comes, which ends it
+  /// by giving false. `options.num_sequences` is 1. Throws kInvalidArgument where the model has another task.
+  Generation generate(const Input& prompt, const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text) const;
+  /// The same for who asks for the text part by part.
+  [[nodiscard]] TextStream stream(const Input& prompt, const GenerateOptions& options = {}) const;
+
   /// A picture as `forward` may take it, float32 [1, C, H, W]; for TorchScript without a manifest.
   [[nodiscard]] Tensor image_tensor(const Input& image, const ImageTensorOptions& options) const;
 
@@ -181,6 +193,27 @@ class PORTFIRE_EXPORT Model {
   struct Impl;
   explicit Model(Impl* impl) noexcept : impl_(impl) {}
   Impl* impl_;  // counted
+};
+
+/// A text that is being written: it goes on only while `next` runs. One thread at a time; shares its model.
+class PORTFIRE_EXPORT TextStream {
+ public:
+  ~TextStream();
+  TextStream(TextStream&& other) noexcept;
+  TextStream& operator=(TextStream&& other) noexcept;
+
+  /// What has become certain of the text since the last call, not empty; nothing at its end. Throws what `forward` throws.
+  [[nodiscard]] std::optional<std::string> next();
+  /// Ends the text here and frees what it takes.
+  void cancel();
+  /// What has been written so far.
+  [[nodiscard]] GeneratedText result() const;
+
+ private:
+  friend class Model;
+  struct Impl;
+  explicit TextStream(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
 };
 
 /// What a file takes, gives and weighs. Runs no model code. Throws as `Model::load`.

@@ -75,6 +75,8 @@ class PORTFIRE_EXPORT DecodeStream {
   [[nodiscard]] std::string finish();
 
  private:
+  void shorten();
+
   Tokenizer tokenizer_;
   bool skip_special_tokens_;
   std::vector<std::int64_t> window_;  // the tokens that what comes next may depend on

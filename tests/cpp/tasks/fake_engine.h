@@ -23,6 +23,7 @@ class FakeEngine final : public Engine {
 
   std::vector<NamedTensor> call(const std::string& method, std::span<const Tensor> inputs) const override;
   std::vector<Tensor> forward(std::span<const Tensor> inputs) const override;
+  std::vector<Tensor> forward_in_place(std::span<const Tensor> inputs) const override { return forward(inputs); }
   Tensor stack(std::span<const Tensor> samples) const override;
   Tensor to_cpu(const Tensor& tensor) const override { return tensor; }
   Tensor image_tensor(const Tensor& image, const ImageTensorOptions&) const override { return image; }

@@ -22,7 +22,7 @@ TEST(MakeTask, RefusesATaskThatItDoesNotHave) {
   Manifest manifest = test::classifier_manifest({"a"}, 1);
   manifest.task = "dreams";
   expect_error([&] { (void)make_task(manifest, test::no_assets, 0); }, ErrorCode::kUnsupported,
-               "greys: task \"dreams\"; this runtime has image-classification, text-classification and tensor");
+               "greys: task \"dreams\"; this runtime has image-classification, text-classification, text-generation and tensor");
 }
 
 TEST(MakeTask, TightensThePixelLimitButNeverLoosensIt) {

@@ -1,0 +1,158 @@
+#include "tasks/generation/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include <portfire/error.h>
+
+#include "core/text.h"
+
+namespace portfire {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr std::int64_t kMostSequences = 64;
+
+void require(bool holds, const std::string& name, double value, const std::string& allowed) {
+  if (!holds) throw Error(ErrorCode::kInvalidArgument, cat(name, " is ", value, "; ", allowed));
+}
+
+std::uint64_t mixed(std::uint64_t seed, std::uint64_t number) {
+  std::seed_seq sequence{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32), static_cast<std::uint32_t>(number)};
+  std::uint32_t words[2];
+  sequence.generate(words, words + 2);
+  return std::uint64_t{words[0]} << 32 | words[1];
+}
+
+/// log(sum(exp(logits)))
+double log_sum(std::span<const float> logits, float most) {
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - static_cast<double>(most));
+  return static_cast<double>(most) + std::log(sum);
+}
+
+/// All below the k-th largest go; those equal to it stay.
+void keep_top_k(std::vector<float>& scores, std::int64_t k) {
+  if (k <= 0 || static_cast<std::size_t>(k) >= scores.size()) return;
+  std::vector<float> sorted = scores;
+  const auto place = sorted.begin() + static_cast<std::ptrdiff_t>(k) - 1;
+  std::nth_element(sorted.begin(), place, sorted.end(), std::greater<>());
+  const float least = *place;
+  for (float& score : scores) {
+    if (score < least) score = kNever;
+  }
+}
+
+/// From the least likely up, those go whose probabilities come to 1 - p together; the likeliest stays. In float32 and in
+/// this order, as transformers does it: another order would put the edge elsewhere.
+void keep_top_p(std::vector<float>& scores, double p) {
+  if (p >= 1) return;
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] < scores[b]; });
+  const float most = scores[order.back()];
+  double sum = 0;
+  for (const float score : scores) sum += std::exp(static_cast<double>(score - most));
+  float reached = 0;
+  for (std::size_t k = 0; k + 1 < order.size(); ++k) {
+    reached += static_cast<float>(std::exp(static_cast<double>(scores[order[k]] - most)) / sum);
+    if (reached > static_cast<float>(1 - p)) break;
+    scores[order[k]] = kNever;
+  }
+}
+
+void keep_min_p(std::vector<float>& scores, double p) {
+  if (p <= 0) return;
+  const float most = *std::max_element(scores.begin(), scores.end());
+  const auto least = static_cast<float>(static_cast<double>(most) + std::log(p));
+  for (float& score : scores) {
+    if (score < least) score = kNever;
+  }
+}
+
+}  // namespace
+
+void check_options(const GenerateOptions& options) {
+  const auto number = [](std::int64_t value) { return static_cast<double>(value); };
+  require(options.max_new_tokens >= 1, "max_new_tokens", number(options.max_new_tokens), "at least 1");
+  require(options.temperature >= 0 && std::isfinite(options.temperature), "temperature", options.temperature, "0 (the likeliest token) or more");
+  require(options.top_k >= 0, "top_k", number(options.top_k), "0 (all) or more");
+  require(options.top_p > 0 && options.top_p <= 1, "top_p", options.top_p, "above 0 and at most 1");
+  require(options.min_p >= 0 && options.min_p <= 1, "min_p", options.min_p, "0 to 1");
+  require(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty), "repetition_penalty", options.repetition_penalty, "above 0");
+  require(std::isfinite(options.frequency_penalty), "frequency_penalty", options.frequency_penalty, "a finite number");
+  require(options.num_sequences >= 1 && options.num_sequences <= kMostSequences, "num_sequences", number(options.num_sequences), cat("1 to ", kMostSequences));
+  if (options.num_sequences > 1 && options.temperature == 0) {
+    throw Error(ErrorCode::kInvalidArgument, cat("num_sequences is ", options.num_sequences, " with temperature 0: they would all be the same; set a temperature"));
+  }
+  if (options.temperature == 0 && (options.top_k > 0 || options.top_p < 1 || options.min_p > 0)) {
+    throw Error(ErrorCode::kInvalidArgument, "top_k, top_p and min_p are for drawing; set a temperature above 0 too");
+  }
+  for (const std::string& stop : options.stop) {
+    if (stop.empty()) throw Error(ErrorCode::kInvalidArgument, "a stop string is empty; it would end every text at once");
+  }
+}
+
+Sampler::Sampler(const GenerateOptions& options, std::span<const std::int64_t> prompt, std::int64_t vocabulary, std::uint64_t number)
+    : options_(options), seen_(static_cast<std::size_t>(vocabulary)), count_(static_cast<std::size_t>(vocabulary)), random_(mixed(options.seed, number)) {
+  for (const std::int64_t id : prompt) seen_[static_cast<std::size_t>(id)] = 1;
+}
+
+void Sampler::penalize(std::vector<float>& scores) const {
+  if (options_.repetition_penalty != 1) {
+    const auto penalty = static_cast<float>(options_.repetition_penalty);
+    for (std::size_t k = 0; k < scores.size(); ++k) {
+      if (seen_[k] != 0) scores[k] = scores[k] < 0 ? scores[k] * penalty : scores[k] / penalty;
+    }
+  }
+  if (options_.frequency_penalty == 0) return;
+  for (std::size_t k = 0; k < scores.size(); ++k) scores[k] -= static_cast<float>(options_.frequency_penalty) * static_cast<float>(count_[k]);
+}
+
+std::vector<float> Sampler::processed(std::span<const float> logits) const {
+  std::vector<float> scores(logits.begin(), logits.end());
+  penalize(scores);
+  if (options_.temperature == 0) return scores;
+  if (options_.temperature != 1) {
+    for (float& score : scores) score /= static_cast<float>(options_.temperature);
+  }
+  keep_top_k(scores, options_.top_k);
+  keep_top_p(scores, options_.top_p);
+  keep_min_p(scores, options_.min_p);
+  return scores;
+}
+
+Sampler::Choice Sampler::next(std::span<const float> logits) {
+  const auto likeliest = [](std::span<const float> of) { return static_cast<std::size_t>(std::max_element(of.begin(), of.end()) - of.begin()); };
+  const float most = logits[likeliest(logits)];
+  const double total = log_sum(logits, most);
+  if (!std::isfinite(total)) throw Error(ErrorCode::kInvalidPackage, cat("the model gave logits that are no numbers (their greatest is ", most, ")"));
+  std::size_t chosen = 0;
+  const bool plain = options_.repetition_penalty == 1 && options_.frequency_penalty == 0;
+  if (options_.temperature == 0 && plain) {
+    chosen = likeliest(logits);
+  } else {
+    const std::vector<float> scores = processed(logits);
+    chosen = likeliest(scores);
+    if (options_.temperature > 0) {
+      std::vector<double> weight(scores.size());
+      double sum = 0;
+      for (std::size_t k = 0; k < scores.size(); ++k) sum += weight[k] = std::exp(static_cast<double>(scores[k]) - static_cast<double>(scores[chosen]));
+      double left = static_cast<double>(random_() >> 11) * 0x1.0p-53 * sum;
+      for (std::size_t k = 0; k < weight.size(); ++k) {
+        if (weight[k] > 0 && (left -= weight[k]) < 0) {
+          chosen = k;
+          break;
+        }
+      }
+    }
+  }
+  seen_[chosen] = 1;
+  ++count_[chosen];
+  return {static_cast<std::int64_t>(chosen), static_cast<float>(static_cast<double>(logits[chosen]) - total)};
+}
+
+}  // namespace portfire

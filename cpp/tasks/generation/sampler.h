@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <span>
+#include <vector>
+
+#include <portfire/generate.h>
+
+namespace portfire {
+
+/// Throws kInvalidArgument on options that mean nothing or contradict one another.
+void check_options(const GenerateOptions& options);
+
+/// Chooses one token after another for one text. Not thread-safe.
+class Sampler {
+ public:
+  /// `prompt` counts for the repetition penalty. `number` tells the texts of one prompt apart.
+  Sampler(const GenerateOptions& options, std::span<const std::int64_t> prompt, std::int64_t vocabulary, std::uint64_t number);
+
+  struct Choice {
+    std::int64_t id = 0;
+    float log_probability = 0;  ///< by softmax of the bare logits
+  };
+  /// `logits` is float32 [V]. Throws kInvalidPackage where no logit is a number above -inf, or one is NaN.
+  Choice next(std::span<const float> logits);
+
+  /// The logits as they are drawn from: -inf for what is left out. For tests against other implementations.
+  [[nodiscard]] std::vector<float> processed(std::span<const float> logits) const;
+
+ private:
+  void penalize(std::vector<float>& scores) const;
+
+  GenerateOptions options_;
+  std::vector<std::uint8_t> seen_;      ///< of each token: in the prompt or the text
+  std::vector<std::int32_t> count_;     ///< of each token: how often in the text
+  std::mt19937_64 random_;
+};
+
+}  // namespace portfire

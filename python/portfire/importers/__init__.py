@@ -1,0 +1,1 @@
+"""Models of other projects as packages: `python -m portfire.importers KIND PATH`."""

@@ -1,0 +1,1 @@
+"""Text generation: language models that keep what they have seen."""
