@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
@@ -11,6 +11,7 @@ from portfire import _core
 from portfire._core import (
     Classification,
     Error,
+    Generation,
     InvalidArgumentError,
     TensorAnswer,
     TuneReport,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from portfire._core import _Array as Array
 
-Answer: TypeAlias = Classification | TensorAnswer
+Answer: TypeAlias = Classification | TensorAnswer | Generation
 ModelInput: TypeAlias = "str | os.PathLike[str] | Array | Mapping[str, Array] | Image"
 
 _MOST_AHEAD = 64  # inputs that `map` holds at once unless told otherwise
@@ -34,7 +35,8 @@ class Model(_core.Model):
     """A loaded model. Immutable; any number of threads may call it at once, and none holds the GIL.
 
     An input is a path, encoded bytes (a PNG, a .npy, ...), an array (numpy, torch or anything with DLPack),
-    a mapping of names to arrays, or a PIL image.
+    a mapping of names to arrays, or a PIL image. For a model that reads text, a str is the text itself, and a
+    file is a Path.
     """
 
     _executor: ThreadPoolExecutor | None = None
@@ -89,6 +91,20 @@ class Model(_core.Model):
         if errors not in ("raise", "return"):
             raise InvalidArgumentError(f'errors {errors!r}; "raise" or "return"')
         return self._map(iter(inputs), size, top_k, errors == "raise")
+
+    async def stream_async(
+        self, prompt: str | os.PathLike[str] | bytes, **options: Any
+    ) -> AsyncIterator[str]:
+        """`stream` without blocking the event loop. Leaving it early ends the text."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        stream = await loop.run_in_executor(self._workers(), lambda: self.stream(prompt, **options))
+        try:
+            while (part := await loop.run_in_executor(self._workers(), next, stream, None)) is not None:
+                yield part
+        finally:
+            stream.cancel()
 
     def _map(self, inputs: Iterator[ModelInput], size: int, top_k: int, strict: bool) -> Iterator[Any]:
         while batch := list(islice(inputs, size)):

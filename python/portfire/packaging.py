@@ -96,9 +96,9 @@ def package(
             `preprocess(uint8 [H, W, 3] RGB) -> sample`, `forward([N, *sample]) -> logits [N, C]`,
             `postprocess(logits [C]) -> probabilities float32 [C]`. For text-classification the same, from
             `preprocess(tokens int64 [L]) -> sample`; int64 [L] tensors of a sample are filled up with 0 to
-            share a batch, so `forward` needs their lengths too. For text-generation: `forward(ids int64 [N, S],
-            positions int64 [N, S], select int64 [R], *state) -> logits float32 [R, V]` of the tokens at the
-            places `select` of the S x N; it writes what it keeps of them to `state`. For tensor:
+            share a batch, so `forward` needs their lengths too. For text-generation: `forward(ids int64
+            [N, S], positions int64 [N, S], select int64 [R], *state) -> logits float32 [R, V]` of the tokens
+            at the places `select` of the S x N; it writes what it keeps of them to `state`. For tensor:
             `forward(*tensors)`.
         path: of the package file, by custom `<repository>/<name>/<version>/model.pt`. It is replaced only
             after the new file has passed; on any failure nothing is left behind.

@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def import_llama2c(folder: Path, path: Path, *, name: str, licence: str) -> Manifest:
-    """Packages the one checkpoint of `folder`. Raises what `portfire.package` raises, InvalidInputError on a damaged
-    file, NotFoundError where one is missing."""
+    """Packages the one checkpoint of `folder`. Raises what `portfire.package` raises, InvalidInputError on a
+    damaged file, NotFoundError where one is missing."""
     checkpoints = sorted(file for file in folder.glob("*.bin") if file.name != "tokenizer.bin")
     if len(checkpoints) != 1 or not (folder / "tokenizer.bin").is_file():
         raise NotFoundError(

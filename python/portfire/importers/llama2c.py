@@ -70,7 +70,7 @@ def _stored(model: Llama) -> Iterator[Tensor]:
 
 
 def read_tokenizer(path: Path, vocabulary: int) -> bytes:
-    """tokenizer.bin as a tokenizer.json: pieces that are joined by their scores, bytes for what is in none."""
+    """tokenizer.bin as a tokenizer.json: pieces that are joined by their scores, bytes for what has none."""
     content = read_file(path)
     pieces: list[str] = []
     scores: list[float] = []

@@ -5,7 +5,8 @@ its weights once. What has been read lies in state tensors that `forward` writes
 positions, so texts of different lengths go on together.
 
 Shapes: N texts, S tokens of each in one call, R places in N x S whose logits are wanted, T tokens that there
-is room for, V tokens of the vocabulary, C channels, H heads, K heads of keys and values, D channels of a head.
+is room for, V tokens of the vocabulary, C channels, H heads, K heads of keys and values, D channels of a
+head.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class GPTBlock(nn.Module):
     def _rest(self, x: Tensor, attended: Tensor) -> Tensor:
         x = x + self.drop(self.out(attended.transpose(1, 2).flatten(2)))
         hidden = F.gelu(self.up(self.norm_2(x)), approximate="tanh")
-        return x + self.drop(self.down(hidden))
+        y: Tensor = x + self.drop(self.down(hidden))
+        return y
 
     def forward(
         self, x: Tensor, rows: Tensor, positions: Tensor, mask: Tensor, keys: Tensor, values: Tensor
@@ -76,7 +78,6 @@ class GPTBlock(nn.Module):
         y: Tensor = F.scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=mask)
         return self._rest(x, y)
 
-    @torch.jit.unused
     def whole(self, x: Tensor) -> Tensor:
         q, k, v = (part.transpose(1, 2) for part in self._heads(x))
         dropout = self.dropout if self.training else 0.0
@@ -119,7 +120,6 @@ class GPT(LanguageModel):
             x = block(x, rows, positions, mask, keys[k], values[k])
         return F.linear(self.norm(x.flatten(0, 1).index_select(0, select)), self.token.weight)
 
-    @torch.jit.unused
     def logits(self, ids: Tensor) -> Tensor:
         places = torch.arange(ids.size(1), device=ids.device)
         x = self.drop(self.token(ids) + self.position(places))
@@ -127,15 +127,14 @@ class GPT(LanguageModel):
             x = block.whole(x)  # type: ignore[operator]
         return F.linear(self.norm(x), self.token.weight)
 
-    @torch.jit.unused
     def state_shapes(self) -> dict[str, tuple[int | str, ...]]:
         layers, heads, size = self.shape
-        return {name: (layers, "N", heads, "T", size) for name in ("keys", "values")}
+        return dict.fromkeys(("keys", "values"), (layers, "N", heads, "T", size))
 
 
 class LlamaBlock(nn.Module):
-    """Pre-norm by the root mean square, rotary positions, grouped-query attention, SwiGLU (Touvron et al. 2023,
-    arXiv:2302.13971, arXiv:2307.09288)."""
+    """Pre-norm by the root mean square, rotary positions, grouped-query attention, SwiGLU (Touvron et al.
+    2023, arXiv:2302.13971, arXiv:2307.09288)."""
 
     def __init__(self, channels: int, heads: int, kv_heads: int, hidden: int, epsilon: float) -> None:
         super().__init__()
@@ -167,7 +166,8 @@ class LlamaBlock(nn.Module):
     def _rest(self, x: Tensor, attended: Tensor) -> Tensor:
         x = x + self.out(attended.transpose(1, 2).flatten(2))
         y = self.norm_2(x)
-        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+        z: Tensor = x + self.down(F.silu(self.gate(y)) * self.up(y))
+        return z
 
     def forward(
         self,
@@ -187,7 +187,6 @@ class LlamaBlock(nn.Module):
         )
         return self._rest(x, attended)
 
-    @torch.jit.unused
     def whole(self, x: Tensor, turn: Tensor) -> Tensor:
         q, k, v = (part.transpose(1, 2) for part in self._heads(x, turn))
         return self._rest(
@@ -196,9 +195,9 @@ class LlamaBlock(nn.Module):
 
 
 def _rotated(x: Tensor, turn: Tensor) -> Tensor:
-    """x [N, S, H, D], each pair of neighbouring channels turned by its angle; turn [N, S, D / 2, 2] holds cosine
-    and sine (Su et al. 2021, arXiv:2104.09864)."""
-    pairs = x.unflatten(3, [-1, 2])
+    """x [N, S, H, D], each pair of neighbouring channels turned by its angle; turn [N, S, D / 2, 2] holds
+    cosine and sine (Su et al. 2021, arXiv:2104.09864)."""
+    pairs = x.unflatten(3, [-1, 2])  # type: ignore[no-untyped-call]
     cosine, sine = turn.unsqueeze(2).unbind(4)
     a, b = pairs.unbind(4)
     return torch.stack([a * cosine - b * sine, a * sine + b * cosine], 4).flatten(3)
@@ -239,14 +238,14 @@ class Llama(LanguageModel):
     def forward(self, ids: Tensor, positions: Tensor, select: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         rows = torch.arange(ids.size(0), device=ids.device).unsqueeze(1)
         mask = _visible(positions, keys.size(3))
-        turn = F.embedding(positions, self.turn.flatten(1)).unflatten(2, [-1, 2])
+        turn = F.embedding(positions, self.turn.flatten(1))
+        turn = turn.unflatten(2, [-1, 2])  # type: ignore[no-untyped-call]
         x = self.token(ids)
         for k, block in enumerate(self.blocks):
             x = block(x, turn, rows, positions, mask, keys[k], values[k])
         logits: Tensor = self.head(self.norm(x.flatten(0, 1).index_select(0, select)))
         return logits
 
-    @torch.jit.unused
     def logits(self, ids: Tensor) -> Tensor:
         turn = self.turn[: ids.size(1)].unsqueeze(0)
         x = self.token(ids)
@@ -255,10 +254,9 @@ class Llama(LanguageModel):
         logits: Tensor = self.head(self.norm(x))
         return logits
 
-    @torch.jit.unused
     def state_shapes(self) -> dict[str, tuple[int | str, ...]]:
         layers, heads, size = self.shape
-        return {name: (layers, "N", heads, "T", size) for name in ("keys", "values")}
+        return dict.fromkeys(("keys", "values"), (layers, "N", heads, "T", size))
 
 
 class GRULanguageModel(LanguageModel):
@@ -279,12 +277,10 @@ class GRULanguageModel(LanguageModel):
         logits: Tensor = self.head(x.flatten(0, 1).index_select(0, select))
         return logits
 
-    @torch.jit.unused
     def logits(self, ids: Tensor) -> Tensor:
         logits: Tensor = self.head(self.drop(self.gru(self.drop(self.token(ids)))[0]))
         return logits
 
-    @torch.jit.unused
     def state_shapes(self) -> dict[str, tuple[int | str, ...]]:
         return {"hidden": (self.gru.num_layers, "N", self.gru.hidden_size)}
 
@@ -308,12 +304,10 @@ class LSTMLanguageModel(LanguageModel):
         logits: Tensor = self.head(x.flatten(0, 1).index_select(0, select))
         return logits
 
-    @torch.jit.unused
     def logits(self, ids: Tensor) -> Tensor:
         logits: Tensor = self.head(self.drop(self.lstm(self.drop(self.token(ids)))[0]))
         return logits
 
-    @torch.jit.unused
     def state_shapes(self) -> dict[str, tuple[int | str, ...]]:
         shape = (self.lstm.num_layers, "N", self.lstm.hidden_size)
         return {"hidden": shape, "cell": shape}
