@@ -110,12 +110,14 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
 }
 
 int run(const Options& options) {
+  if (options.inputs.empty() && options.from.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "no inputs; name files, folders or patterns, give texts, or - for standard input");
+  }
   const Model model = Model::load(options.path, options.load_options());
   if (model.info().manifest && model.info().manifest->raw_input.kind == "text") {
     return run_texts(model, {.texts = options.inputs, .from = options.from, .column = options.column, .options = options.run_options(), .json = options.json});
   }
   if (!options.from.empty()) throw Error(ErrorCode::kInvalidArgument, cat("--from is for models that read text; this one's task is ", model.info().task));
-  if (options.inputs.empty()) throw Error(ErrorCode::kInvalidArgument, "no inputs; name files, folders, patterns, or - for standard input");
   const std::vector<std::string> files = expand_inputs(options.inputs);
   if (!options.output.empty() && (files.size() != 1 || model.info().task != "tensor")) {
     throw Error(ErrorCode::kInvalidArgument, cat("--output holds the tensors of one input; ", files.size(), " inputs, task ", model.info().task));

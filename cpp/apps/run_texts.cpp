@@ -75,10 +75,7 @@ int print_stream(const Model& model, const std::string& prompt, const GenerateOp
 }  // namespace
 
 int run_texts(const Model& model, const TextRun& run) {
-  if (run.texts.empty() == run.from.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, run.texts.empty() ? "no text; give texts, - for the lines of standard input, or --from FILE"
-                                                               : "texts and --from; give one of them");
-  }
+  if (!run.texts.empty() && !run.from.empty()) throw Error(ErrorCode::kInvalidArgument, "texts and --from; give one of them");
   const Manifest& manifest = *model.info().manifest;
   const auto most_bytes = static_cast<std::size_t>(manifest.raw_input.max_bytes);
   const std::unique_ptr<TextSource> source = run.from.empty() ? texts_of(run.texts, most_bytes) : texts_in(run.from, run.column, most_bytes);

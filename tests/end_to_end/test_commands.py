@@ -44,7 +44,7 @@ def test_every_command_has_help_with_examples(command: str, program: Program) ->
         (("fly",), 'no command "fly"'),
         (("fly", "--json"), "fly"),
         (("run",), "model is required"),
-        (("run", "model.pt"), "inputs is required"),
+        (("run", "model.pt"), "no inputs; name files"),
         (("inspect", "model.pt", "--fast"), "--fast"),
         (("verify", "model.pt", "--optimize", "much"), "--optimize"),
         (("bench", "model.pt", "--batch", "many"), "--batch"),

@@ -52,7 +52,7 @@ def test_commands_are_completed_by_bash(script: Path) -> None:
 
 
 def test_options_are_those_of_the_command_by_bash(script: Path) -> None:
-    assert _bash(script, ["portfire", "run", "--to"]) == ["--top"]
+    assert _bash(script, ["portfire", "run", "--to"]) == ["--top", "--top-k", "--top-p"]
     assert _bash(script, ["portfire", "inspect", "--to"]) in ([], [""])
     assert _bash(script, ["portfire", "bench", "models", "--ba"]) == ["--batch"]
 

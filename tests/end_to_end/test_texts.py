@@ -151,7 +151,7 @@ _BAD = (
     (("--max-tokens", 0), ("a",), 64, "max_new_tokens is 0; at least 1"),
     (("--stop-token", 4000), ("a",), 64, "stop token 4000; "),
     ((), ("a" * (CONTEXT + 1),), 65, f"text: the text has more than {CONTEXT} tokens"),
-    ((), (), 64, "no text; give texts"),
+    ((), (), 64, "no inputs; "),
 )
 
 

@@ -48,7 +48,7 @@ def test_tinystories_writes_what_it_writes_in_eager_python(stories: Path, engine
 
 
 def _tokens_by_scores(content: bytes, text: str) -> list[int]:
-    """llama2.c's own way: the two neighbours whose piece has the highest score are joined, until none has one."""
+    """llama2.c's own way: the two neighbours whose piece has the highest score are joined, while one has."""
     pieces: list[bytes] = []
     scores: list[float] = []
     at = 4

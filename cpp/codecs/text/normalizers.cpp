@@ -6,6 +6,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <portfire/error.h>
@@ -22,7 +23,10 @@ bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-/// One grapheme cluster in a normal form: nothing beyond it can change what it becomes.
+/// Hangul of other encodings, which begins a cluster but in the compatible forms becomes what may end one.
+bool becomes_jamo(char32_t c) { return (c >= 0x3131 && c <= 0x318E) || (c >= 0xFFA0 && c <= 0xFFDC); }
+
+/// One grapheme cluster in a normal form: nothing beyond it can change what it becomes, but for those of becomes_jamo.
 std::string normalized(std::string_view cluster, utf8proc_option_t options) {
   if (count_code_points(cluster) > kLongestCluster) {
     throw Error(ErrorCode::kInvalidInput, cat("the text has a character of ", count_code_points(cluster), " code points; at most ",
@@ -36,10 +40,27 @@ std::string normalized(std::string_view cluster, utf8proc_option_t options) {
   return {reinterpret_cast<const char*>(made), static_cast<std::size_t>(size)};
 }
 
+/// Each code point of a cluster by itself, where that comes to the same: no mark changes its place, none is composed.
+bool one_by_one(Rewriter& rewriter, std::string_view text, Range cluster, std::string_view form_of, utf8proc_option_t options) {
+  std::vector<std::pair<Range, std::string>> parts;
+  std::string_view rest = form_of;
+  for (std::size_t at = cluster.begin; at < cluster.end;) {
+    const Range range{at, at + code_point_at(text, at).bytes};
+    parts.emplace_back(range, normalized(text.substr(at, range.end - at), options));
+    if (!rest.starts_with(parts.back().second)) return false;
+    rest.remove_prefix(parts.back().second.size());
+    at = range.end;
+  }
+  if (!rest.empty()) return false;
+  for (const auto& [range, part] : parts) rewriter.replace(part, range);
+  return true;
+}
+
 void to_normal_form(AlignedText& text, int form) {
   const std::string& bytes = text.bytes();
   if (is_ascii(bytes)) return;
   const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | form);
+  const bool compatible = (form & UTF8PROC_COMPAT) != 0;
   Rewriter rewriter(text);
   for (std::size_t begin = 0; begin < bytes.size();) {
     utf8proc_int32_t state = 0;
@@ -47,7 +68,8 @@ void to_normal_form(AlignedText& text, int form) {
     std::size_t end = begin + c.bytes;
     while (end < bytes.size()) {
       const CodePoint next = code_point_at(bytes, end);
-      if (next.value < 0x80 || utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(c.value), static_cast<utf8proc_int32_t>(next.value), &state)) break;
+      const bool breaks = utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(c.value), static_cast<utf8proc_int32_t>(next.value), &state);
+      if (next.value < 0x80 || (breaks && !(compatible && becomes_jamo(next.value)))) break;
       c = next;
       end += c.bytes;
     }
@@ -58,7 +80,7 @@ void to_normal_form(AlignedText& text, int form) {
       const std::string form_of = normalized(cluster, options);
       if (form_of == cluster) {
         rewriter.keep({begin, end});
-      } else {
+      } else if (!one_by_one(rewriter, bytes, {begin, end}, form_of, options)) {
         rewriter.replace(form_of, {begin, end});
       }
     }

@@ -1,5 +1,7 @@
 #include "codecs/text/post_processor.h"
 
+#include <portfire/error.h>
+
 #include "codecs/text/normalizers.h"
 #include "core/text.h"
 
@@ -53,8 +55,12 @@ PostProcessor make_post_processor(const JsonNode& node) {
   PostProcessor all;
   for (const JsonNode& step : node.at("processors").elements()) {
     const PostProcessor one = make_post_processor(step);
-    all.before.insert(all.before.begin(), one.before.begin(), one.before.end());
-    all.after.insert(all.after.end(), one.after.begin(), one.after.end());
+    if (!one.before.empty() || !one.after.empty()) {
+      // Hugging Face's takes what the first makes for a pair of texts.
+      if (!all.before.empty() || !all.after.empty()) throw Error(ErrorCode::kUnsupported, "a post-processor in which two steps add tokens is not supported");
+      all.before = one.before;
+      all.after = one.after;
+    }
     all.trims_offsets = all.trims_offsets || one.trims_offsets;
   }
   return all;

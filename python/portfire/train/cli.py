@@ -14,13 +14,28 @@ from typing import Any
 import portfire
 from portfire import CancelledError, Error, InvalidArgumentError
 
-RECIPES = {"image-classification": "portfire.recipes.image_classification.train"}
+RECIPES = {
+    "image-classification": "portfire.recipes.image_classification.train",
+    "text-classification": "portfire.recipes.text_classification.train",
+    "text-generation": "portfire.recipes.text_generation.train",
+}
+# Flags of one recipe that stand for an assignment: field, metavar, help.
+_FLAGS = {
+    "text-classification": {
+        "--text-column": ("data.text_column", "NAME", "the file's column of texts (text)"),
+        "--label-column": ("data.label_column", "NAME", "the file's column of classes (label)"),
+    }
+}
 
 _EXAMPLES = """examples:
   portfire-train image-classification --preset digits-cnn
   portfire-train image-classification --preset digits-cnn --set train.epochs=80 --set model.width=48
   portfire-train image-classification --preset image-folder --data photos --name my-photos
   portfire-train image-classification --preset mnist-cnn --resume
+  portfire-train text-classification --preset polarity-ngrams
+  portfire-train text-classification --preset text-file --data mail.csv --label-column folder
+  portfire-train text-generation --preset shakespeare-gpt
+  portfire-train text-generation --preset gpt-file --data book.txt
   portfire-train samples digits /tmp/digits --count 20
   portfire-train --list
 """
@@ -74,9 +89,14 @@ def _parser() -> argparse.ArgumentParser:
             dest="assignments",
             help="change one field; may be repeated",
         )
+        for flag, (path, metavar, described) in _FLAGS.get(name, {}).items():
+            train.add_argument(flag, metavar=metavar, dest=path, help=described)
         train.add_argument("--name", help="of the package; by custom the preset's")
         train.add_argument(
-            "--data", type=Path, metavar="FOLDER", help="local copy of the data ($PORTFIRE_DATA)"
+            "--data",
+            type=Path,
+            metavar="FOLDER",
+            help="local copy of the data ($PORTFIRE_DATA), or the file of a preset that takes one",
         )
         train.add_argument(
             "--models",
@@ -94,9 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         train.add_argument("--resume", action="store_true", help="go on after the last whole epoch")
         train.add_argument("--show", action="store_true", help="print the configuration and stop")
-    samples = commands.add_parser("samples", help="write held-out pictures of a data set as PNG files")
+    samples = commands.add_parser("samples", help="write held-out samples of a data set as PNG or text files")
     samples.add_argument("dataset", help="a data set; see --list")
-    samples.add_argument("folder", type=Path, help="where the pictures go")
+    samples.add_argument("folder", type=Path, help="where the files go")
     samples.add_argument("--count", type=int, default=10, help="how many at most (%(default)s)")
     samples.add_argument(
         "--data", type=Path, metavar="FOLDER", help="local copy of the data ($PORTFIRE_DATA)"
@@ -112,7 +132,7 @@ def _train(options: argparse.Namespace) -> None:
     presets = recipe.presets()
     if options.preset not in presets:
         raise InvalidArgumentError(f'there is no preset "{options.preset}"; allowed: {", ".join(presets)}')
-    config: Any = override(presets[options.preset], options.assignments)
+    config: Any = override(presets[options.preset], [*_flagged(options), *options.assignments])
     if options.name:
         config = replace(config, name=options.name)
     if options.show:
@@ -132,10 +152,16 @@ def _train(options: argparse.Namespace) -> None:
     )
 
 
+def _flagged(options: argparse.Namespace) -> list[str]:
+    """What the recipe's own flags set."""
+    rows = _FLAGS.get(options.command, {}).values()
+    return [f"{path}={vars(options)[path]}" for path, _, _ in rows if vars(options)[path] is not None]
+
+
 def _command(options: argparse.Namespace) -> str:
     """The command line without what holds for one machine only."""
     words = ["portfire-train", options.command, "--preset", options.preset]
-    for assignment in options.assignments:
+    for assignment in (*_flagged(options), *options.assignments):
         words += ["--set", assignment]
     if options.name:
         words += ["--name", options.name]
@@ -143,10 +169,22 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _samples(options: argparse.Namespace) -> None:
-    from portfire.recipes.image_classification.samples import export_samples
+    from portfire.train.datasets import DATASETS
+    from portfire.train.text_sets import CORPORA, TEXT_SETS
 
-    count = export_samples(options.dataset, options.folder, count=options.count, data=options.data)
-    print(f"{count} pictures of {options.dataset} in {options.folder}")
+    if options.dataset not in DATASETS:
+        known = ", ".join(DATASETS)
+        raise InvalidArgumentError(f'there is no data set "{options.dataset}"; {known} are known')
+    if options.count < 1:
+        raise InvalidArgumentError(f"--count is {options.count}; at least 1")
+    recipe, noun = "image_classification", "pictures"
+    if options.dataset in {row.name for row in TEXT_SETS}:
+        recipe, noun = "text_classification", "texts"
+    if options.dataset in {row.name for row in CORPORA}:
+        recipe, noun = "text_generation", "texts"
+    export = import_module(f"portfire.recipes.{recipe}.samples").export_samples
+    count = export(options.dataset, options.folder, count=options.count, data=options.data)
+    print(f"{count} {noun} of {options.dataset} in {options.folder}")
 
 
 def _list() -> None:
@@ -156,7 +194,7 @@ def _list() -> None:
         recipe = import_module(module).RECIPE
         print(f"{name}: {recipe.summary}")
         for preset, config in recipe.presets().items():
-            print(f"  {preset:15} {config.description}")
+            print(f"  {preset:20} {config.description}")
     print("data sets:")
     for row in DATASETS.values():
-        print(f"  {row.name:15} {row.title} ({row.licence})")
+        print(f"  {row.name:20} {row.title} ({row.licence})")

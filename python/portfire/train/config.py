@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -17,6 +18,22 @@ def require(condition: bool, message: str) -> None:
     """For `__post_init__`: raises InvalidArgumentError unless `condition` holds."""
     if not condition:
         raise InvalidArgumentError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig:
+    """What every recipe's configuration begins with; sections follow."""
+
+    name: str  # of the package
+    description: str
+    version: int = 1
+    licence: str = "Apache-2.0"
+    seed: int = 0
+    golden: int = 4  # samples stored in the package
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, f"seed is {self.seed}; at least 0 is needed")
+        require(1 <= self.golden <= 100, f"golden is {self.golden}; 1 to 100 samples are allowed")
 
 
 def override(config: ConfigT, assignments: Sequence[str]) -> ConfigT:
@@ -70,17 +87,17 @@ def parse(text: str, kind: Any, path: str) -> Any:
         raise InvalidArgumentError(f'{path}: "{text}" is no {kind.__name__}') from error
 
 
-def to_json(config: Any) -> dict[str, Any]:
+def to_json(config: Any, path_text: Callable[[Path], str] = str) -> dict[str, Any]:
     """Plain JSON of a configuration, in the order of its fields."""
-    return {key: _plain(value) for key, value in dataclasses.asdict(config).items()}
+    return {key: _plain(value, path_text) for key, value in dataclasses.asdict(config).items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, path_text: Callable[[Path], str]) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: _plain(part, path_text) for key, part in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]
-    return str(value) if isinstance(value, Path) else value
+        return [_plain(part, path_text) for part in value]
+    return path_text(value) if isinstance(value, Path) else value
 
 
 def differences(a: Any, b: Any, prefix: str = "") -> list[str]:

@@ -6,40 +6,19 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from portfire import InvalidInputError, NotFoundError
 from portfire.train.download import download, sha256_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoteFile:
-    url: str
-    sha256: str
-    size: int  # bytes
-
-    @property
-    def name(self) -> str:
-        return self.url.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSet:
-    name: str
-    title: str
-    licence: str
-    source: str  # a page that describes it
-    folder: str  # in the cache and in a local copy
-    files: tuple[RemoteFile, ...] = ()
-    unpacks_to: str = ""  # the folder that the one archive holds; empty when the files are used as they are
-
+from portfire.train.remote import DataSet, RemoteFile
+from portfire.train.text_sets import CORPORA, TEXT_SETS
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 
-_TABLE = (
+_PICTURES = (
     DataSet(
         name="digits",
         title="Optical recognition of handwritten digits, 1,797 pictures of 8 x 8, shipped with scikit-learn",
@@ -121,7 +100,7 @@ _TABLE = (
         unpacks_to="flower_photos",
     ),
 )
-DATASETS: Mapping[str, DataSet] = {row.name: row for row in _TABLE}
+DATASETS: Mapping[str, DataSet] = {row.name: row for row in (*_PICTURES, *TEXT_SETS, *CORPORA)}
 
 
 def cache_folder() -> Path:
@@ -162,11 +141,16 @@ def locate_files(dataset: DataSet, data: Path | None) -> dict[str, Path]:
     return paths
 
 
-def locate_folder(dataset: DataSet, data: Path | None) -> Path:
-    """The set's folder of pictures: in the local copy, else downloaded and unpacked in the cache."""
+def locate_folder(dataset: DataSet, data: Path | None, holds: str = "") -> Path:
+    """The set's folder: in the local copy, else downloaded and unpacked in the cache. In a local copy it is
+    the one with the file or folder `holds`, or with any folder in it."""
     if data is not None:
         for folder in (data / dataset.folder, *sorted(data.glob(f"*/{dataset.folder}")), data):
-            if folder.is_dir() and any(child.is_dir() for child in folder.iterdir()):
+            if (
+                (folder / holds).exists()
+                if holds
+                else folder.is_dir() and any(child.is_dir() for child in folder.iterdir())
+            ):
                 return folder
         raise NotFoundError(f"{data}: does not hold {dataset.name}; give another --data, or none to download")
     target = cache_folder() / dataset.folder / dataset.unpacks_to
@@ -178,24 +162,33 @@ def locate_folder(dataset: DataSet, data: Path | None) -> Path:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpacks the folder `target.name` of a tar archive to `target`, whole or not at all."""
+    """Unpacks the folder `target.name` of a tar or zip archive to `target`, whole or not at all."""
     scratch = Path(tempfile.mkdtemp(prefix=".unpack-", dir=archive.parent))
     try:
-        with tarfile.open(archive) as tar:
-            # By hand what the filter "data" does: Debian 12's Python has no filters yet.
-            for entry in tar:
-                if (
-                    not (entry.isreg() or entry.isdir())
-                    or entry.name.startswith("/")
-                    or ".." in Path(entry.name).parts
-                ):
-                    raise InvalidInputError(
-                        f"{archive}: {entry.name!r} is no file or folder within it; nothing was unpacked"
-                    )
-                tar.extract(entry, scratch, set_attrs=False)
+        (_unzip if archive.suffix == ".zip" else _untar)(archive, scratch)
         (scratch / target.name).replace(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _untar(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as tar:
+        # By hand what the filter "data" does: Debian 12's Python has no filters yet.
+        for entry in tar:
+            _require_within(archive, entry.name, entry.isreg() or entry.isdir())
+            tar.extract(entry, folder, set_attrs=False)
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for name in file.namelist():
+            _require_within(archive, name, True)
+        file.extractall(folder)  # writes links as plain files
+
+
+def _require_within(archive: Path, name: str, plain: bool) -> None:
+    if not plain or name.startswith("/") or ".." in Path(name).parts:
+        raise InvalidInputError(f"{archive}: {name!r} is no file or folder within it; nothing was unpacked")
 
 
 def _check(path: Path, file: RemoteFile) -> None:

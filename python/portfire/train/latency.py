@@ -24,10 +24,11 @@ class Latency:
 
 
 def measure_latency(package: Path, sample: Any, raw: bytes, *, seconds: float = 1.0) -> Latency:
-    """`sample` is what `forward` takes, of one; `raw` is what `run` takes."""
+    """`sample` is what `forward` takes, of one, several tensors as a tuple; `raw` is what `run` takes."""
     model = portfire.load(package)
+    inputs = sample if isinstance(sample, tuple) else (sample,)
     return Latency(
-        forward_us=_median_us(lambda: model.forward(sample), seconds / 2),
+        forward_us=_median_us(lambda: model.forward(*inputs), seconds / 2),
         run_us=_median_us(lambda: model.run(raw), seconds / 2),
         threads=model.info.threads,
         optimization=model.info.optimization,

@@ -40,6 +40,8 @@ _FREE = (
     "version",
     "golden",
     "name",
+    "prompt",
+    "anchor",
     "data.folder",
 )
 
@@ -85,14 +87,18 @@ class Trainable(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(mixed_seed(self.seed, self.current_epoch, self.global_rank))
 
+    def optimizer(self) -> torch.optim.Optimizer:
+        """What takes the steps; a recipe may take them otherwise."""
+        return torch.optim.AdamW(
+            self.model.parameters(), lr=self.loop.learning_rate, weight_decay=self.loop.weight_decay
+        )
+
     def configure_optimizers(self) -> Any:
         loop = self.loop
         # Not trainer.estimated_stepping_batches: it makes the loader before a resumed run knows its epoch.
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         steps = loop.epochs * len(data.batches())
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=loop.learning_rate, weight_decay=loop.weight_decay
-        )
+        optimizer = self.optimizer()
         warmup = max(1, steps // 10)
 
         def factor(step: int) -> float:
@@ -138,6 +144,7 @@ class _Data(lightning.LightningDataModule):
             shuffle=shuffle,
             rank=trainer.global_rank,
             processes=trainer.world_size,
+            sizes=samples.sizes,
         )
         # With workers a resumed run's first batches are read before Lightning calls `set_epoch`.
         batches.set_epoch(len(self._curve.epochs))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from portfire.train.calibration import Calibration
 from portfire.train.callbacks import Epoch
 from portfire.train.latency import Latency
 from portfire.train.metrics import Metrics
@@ -35,6 +36,7 @@ class RunResult:
     parameters: int
     package_bytes: int
     seconds: float  # of training
+    calibration: Calibration | None = None  # where the probabilities were calibrated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,4 +46,4 @@ class Recipe:
     name: str
     summary: str
     presets: Callable[[], dict[str, Any]]  # name to configuration
-    run: Callable[[Any, RunOptions], RunResult | None]  # None in all processes but the main one
+    run: Callable[[Any, RunOptions], object]  # what came of it; None in all processes but the main one

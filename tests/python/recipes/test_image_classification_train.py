@@ -104,7 +104,7 @@ def test_a_run_that_was_stopped_resumes_bit_for_bit(
 ) -> None:
     run(quick(), tmp_path / "whole")
     config = override(quick(), [f"train.workers={workers}"])
-    step = train._Trainable.training_step
+    step = train.TrainableClassifier.training_step
     number = 0
 
     def interrupted(self: Any, batch: Any, batch_number: int) -> Tensor:
@@ -115,7 +115,7 @@ def test_a_run_that_was_stopped_resumes_bit_for_bit(
         return step(self, batch, batch_number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train._Trainable, "training_step", interrupted)
+        patch.setattr(train.TrainableClassifier, "training_step", interrupted)
         with pytest.raises(portfire.CancelledError, match=f"epoch {stopped_in + 2} of 4"):
             run(config, tmp_path / "parts")
     assert number > 3

@@ -43,6 +43,22 @@ def test_processes_share_an_epoch_without_overlap() -> None:
     assert sorted(k for part in drawn for indices in part for k in indices) == list(range(103))
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_with_sizes_a_batch_has_samples_of_like_sizes(processes: int) -> None:
+    sizes = [k * 37 % 101 for k in range(1000)]
+    parts = [
+        Batches(1000, 10, seed=1, shuffle=True, rank=rank, processes=processes, sizes=sizes)
+        for rank in range(processes)
+    ]
+    drawn = [indices for part in parts for indices in epochs(part, 2)]
+    assert sorted(k for indices in drawn for k in indices) == list(range(1000))
+    spreads = [max(sizes[k] for k in indices) - min(sizes[k] for k in indices) for indices in drawn]
+    assert sum(spreads) / len(spreads) < 15  # of 100
+    assert epochs(parts[0], 2) == epochs(parts[0], 2) != epochs(parts[0], 3)
+    means = [sum(sizes[k] for k in indices) for indices in epochs(parts[0], 2)]
+    assert means != sorted(means)
+
+
 def test_a_mixed_seed_is_stable() -> None:
     assert mixed_seed(1, 2) == mixed_seed(1, 2) != mixed_seed(2, 1)
     assert 0 <= mixed_seed(0) < 1 << 63

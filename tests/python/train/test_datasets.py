@@ -2,6 +2,7 @@ import hashlib
 import io
 import re
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_the_environment_names_a_local_copy(tmp_path: Path, monkeypatch: pytest.
         data_folder(None)
 
 
+def test_a_folder_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "text" / "small" / "train").mkdir(parents=True)
+    for data in (tmp_path, tmp_path / "text", tmp_path / "text" / "small"):
+        assert datasets.locate_folder(small(), data, holds="train") == tmp_path / "text" / "small"
+    with pytest.raises(portfire.NotFoundError, match="does not hold small"):
+        datasets.locate_folder(small(), tmp_path, holds="test")
+
+
 def archive(path: Path, name: str) -> None:
     with tarfile.open(path, "w:gz") as tar:
         entry = tarfile.TarInfo(name)
@@ -73,6 +82,11 @@ def archive(path: Path, name: str) -> None:
         if name == "link":
             entry.size, entry.type, entry.linkname = 0, tarfile.SYMTYPE, "/tmp"
         tar.addfile(entry, io.BytesIO(b"abc"))
+
+
+def zip_archive(path: Path, name: str) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(name, b"abc")
 
 
 def test_an_archive_is_unpacked_whole(tmp_path: Path) -> None:
@@ -90,3 +104,20 @@ def test_an_archive_cannot_write_elsewhere(tmp_path: Path, name: str) -> None:
     with pytest.raises(portfire.InvalidInputError, match="no file or folder within it"):
         datasets.unpack(folder / "a.tgz", folder / "photos")
     assert [path.name for path in tmp_path.rglob("*")] == ["cache", "a.tgz"]
+
+
+def test_a_zip_is_unpacked_whole(tmp_path: Path) -> None:
+    zip_archive(tmp_path / "a.zip", "texts/train.tsv")
+    datasets.unpack(tmp_path / "a.zip", tmp_path / "texts")
+    assert (tmp_path / "texts" / "train.tsv").read_bytes() == b"abc"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "texts"]
+
+
+@pytest.mark.parametrize("name", ["../outside.tsv", "texts/../../outside.tsv", "/tmp/outside.tsv"])
+def test_a_zip_cannot_write_elsewhere(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    zip_archive(folder / "a.zip", name)
+    with pytest.raises(portfire.InvalidInputError, match="no file or folder within it"):
+        datasets.unpack(folder / "a.zip", folder / "texts")
+    assert [path.name for path in tmp_path.rglob("*")] == ["cache", "a.zip"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from portfire.train.config import require
+from portfire.train.config import RecipeConfig, require
 from portfire.train.loop import LoopConfig
 
 DatasetName = Literal["digits", "mnist", "fashion-mnist", "flowers", "folder"]
@@ -68,25 +68,18 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    name: str  # of the package
-    description: str
-    version: int = 1
-    licence: str = "Apache-2.0"
-    seed: int = 0
-    golden: int = 4  # samples stored in the package
+class Config(RecipeConfig):
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
-        require(self.seed >= 0, f"seed is {self.seed}; at least 0 is needed")
+        super().__post_init__()
         require(
             not (self.train.patience and not self.data.validation),
             "train.patience needs pictures to watch; set data.validation above 0",
         )
-        require(1 <= self.golden <= 100, f"golden is {self.golden}; 1 to 100 samples are allowed")
 
 
 _INK = "white ink on black"

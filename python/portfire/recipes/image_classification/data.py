@@ -25,6 +25,7 @@ from portfire.recipes.image_classification.config import AugmentConfig, DataConf
 from portfire.recipes.image_classification.model import Classifier
 from portfire.train.batches import Batch, SampleSet
 from portfire.train.datasets import DATASETS, data_folder, locate_files, locate_folder
+from portfire.train.splits import stratified_split
 
 FASHION = (
     "t-shirt",
@@ -112,22 +113,6 @@ def load(config: DataConfig, data: Path | None = None) -> PictureSet:
     return _folder(config, folder)
 
 
-def split(targets: Tensor, share: float | int, seed: int) -> tuple[list[int], list[int]]:
-    """Indices of the rest and of a `share` (or number) of samples, each class in proportion."""
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
-
-    try:
-        rest, part = train_test_split(
-            range(len(targets)), test_size=share, random_state=seed, shuffle=True, stratify=targets.numpy()
-        )
-    except ValueError as error:
-        raise InvalidArgumentError(
-            f"{len(targets)} pictures cannot be split so that each part has every class "
-            f"({str(error).splitlines()[0]}); more pictures a class are needed"
-        ) from error
-    return sorted(rest), sorted(part)
-
-
 def _digits(config: DataConfig) -> PictureSet:
     from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
@@ -135,7 +120,7 @@ def _digits(config: DataConfig) -> PictureSet:
     # Ink 0 to 16 becomes 0 to 255, so that a picture and its PNG are the same bytes.
     arrays = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8))
     whole = ArrayPictures(arrays, torch.from_numpy(bunch.target.astype(np.int64)))
-    rest, part = split(whole.targets, config.held_out, config.split_seed)
+    rest, part = stratified_split(whole.targets, config.held_out, config.split_seed, noun="pictures")
     digest = hashlib.sha256(arrays.numpy().tobytes() + whole.targets.numpy().tobytes()).hexdigest()
     row = DATASETS["digits"]
     return PictureSet(
@@ -196,7 +181,7 @@ def _folder(config: DataConfig, folder: Path) -> PictureSet:
         train_pictures, held_out = _files(train, labels), _files(val, labels)
     else:
         whole = _files(folder, labels)
-        rest, part = split(whole.targets, config.held_out, config.split_seed)
+        rest, part = stratified_split(whole.targets, config.held_out, config.split_seed, noun="pictures")
         train_pictures, held_out = whole.take(rest), whole.take(part)
     digest = hashlib.sha256()
     for path in (*train_pictures.paths, *held_out.paths):

@@ -11,37 +11,16 @@ import portfire
 from portfire.recipes.image_classification import card, data
 from portfire.recipes.image_classification.config import PRESETS, Config
 from portfire.recipes.image_classification.model import Classifier, build
+from portfire.train.card import card_path, config_json, provenance, write_card
+from portfire.train.classifier import TrainableClassifier
 from portfire.train.latency import measure_latency
-from portfire.train.loop import Trainable, fit, is_main
+from portfire.train.loop import fit, is_main
 from portfire.train.metrics import Metrics, classification_metrics
 from portfire.train.run import Recipe, RunOptions, RunResult
+from portfire.train.splits import one_of_each_first, stratified_split
 
 _EVALUATION_BATCH = 256
 _GOLDEN_SIDE = 256  # pixels; larger golden pictures are made smaller first
-
-
-class _Trainable(Trainable):
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> Tensor:
-        samples, targets = batch
-        logits = self.model(samples)
-        loss = F.cross_entropy(logits, targets, label_smoothing=self.loop.label_smoothing)
-        self._log("train", loss, logits, targets)
-        return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_number: int) -> None:
-        samples, targets = batch
-        logits = self.model(samples)
-        self._log("validation", F.cross_entropy(logits, targets), logits, targets)
-
-    def _log(self, part: str, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
-        accuracy = (logits.argmax(1) == targets).float().mean()
-        self.log_dict(
-            {f"{part}_loss": loss, f"{part}_accuracy": accuracy},
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(targets),
-            sync_dist=self.trainer.world_size > 1,
-        )
 
 
 def run(config: Config, options: RunOptions) -> RunResult | None:
@@ -57,7 +36,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
     )
     torch.manual_seed(config.seed)
     model = build(config.model, len(pictures.labels))
-    module = _Trainable(model, config.train, config.seed)
+    module = TrainableClassifier(model, config.train, config.seed)
     train, validation = _samples(pictures, model, config)
     fitted = fit(
         module,
@@ -65,7 +44,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         validation,
         run_dir=options.runs / config.name,
         title=config.name,
-        config=card.config_json(config),
+        config=config_json(config),
         resume=options.resume,
     )
     seconds = sum(epoch.seconds for epoch in fitted.curve)
@@ -78,7 +57,9 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         f"{metrics.count:,}), {len(fitted.curve)} epochs in {seconds:.0f} s"
     )
     path = options.models / config.name / str(config.version) / "model.pt"
-    command = options.command or f"portfire-train image-classification --preset {config.name}"
+    summary = card.summary(pictures)
+    command = options.command or f"portfire-train {RECIPE.name} --preset {config.name}"
+    origin = provenance(RECIPE.name, config, summary, command)
     golden = golden_pictures(pictures.held_out, config.golden)
     portfire.package(
         model,
@@ -91,7 +72,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         formats=("torchscript", "graph"),
         description=config.description,
         provenance={
-            **card.provenance(config, pictures, command),
+            **origin,
             "metrics": {"held_out_accuracy": metrics.accuracy, "held_out_macro_f1": metrics.macro_f1},
         },
     )
@@ -99,7 +80,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
     result = RunResult(
         name=config.name,
         package=path,
-        card=card.card_path(options.models, config.name),
+        card=card_path(options.models, config.name),
         metrics=metrics,
         curve=fitted.curve,
         latency=measure_latency(path, sample, golden[0]),
@@ -107,7 +88,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         package_bytes=path.stat().st_size,
         seconds=seconds,
     )
-    card.write_card(result, config, pictures, command)
+    write_card(result, origin, config, summary, card.card_text(config, summary))
     report(
         f"{config.name}: {path} ({result.package_bytes:,} bytes, verified; {result.latency.forward_us:.0f} "
         f"µs a forward call), {result.card}"
@@ -121,7 +102,9 @@ def _samples(
     train = pictures.train
     if not config.data.validation:
         return data.Samples(train, model, config.augment), None
-    rest, watched = data.split(train.targets, config.data.validation, config.data.split_seed)
+    rest, watched = stratified_split(
+        train.targets, config.data.validation, config.data.split_seed, noun="pictures"
+    )
     return data.Samples(train.take(rest), model, config.augment), data.Samples(train.take(watched), model)
 
 
@@ -143,9 +126,7 @@ def evaluate(model: Classifier, pictures: data.PictureSet) -> Metrics:
 def golden_pictures(held_out: data.Pictures, count: int) -> list[bytes]:
     """PNG files of held-out pictures, of different classes as far as they go, none large. PNG, because it
     decodes to the same pixels with every library."""
-    order = sorted(
-        range(len(held_out)), key=lambda k: (int((held_out.targets[:k] == held_out.targets[k]).sum()), k)
-    )
+    order = one_of_each_first(held_out.targets)
     return [portfire.encode_png(_small(held_out.image(k)).contiguous().numpy()) for k in order[:count]]
 
 
