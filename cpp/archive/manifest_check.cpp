@@ -127,6 +127,8 @@ class Check {
       if (spec.dtype != DType::kInt64 || shape != (k < 2 ? "NS" : "R")) fail(cat(path, "[", k, "]"), cat("not int64 ", kNames[k]));
     }
     if (forward.inputs[0].minimum != 0 || !forward.inputs[0].maximum) fail(path + "[0]", "token ids need the minimum 0 and a maximum");
+    constexpr double kMostTokens = 1 << 24;
+    if (*forward.inputs[0].maximum >= kMostTokens) fail(path + "[0].maximum", cat(*forward.inputs[0].maximum, " is too great for a token id; below ", kMostTokens));
     const auto vocabulary = static_cast<std::int64_t>(*forward.inputs[0].maximum) + 1;
     for (std::size_t k = kNames.size(); k < forward.inputs.size(); ++k) state(forward.inputs[k], cat(path, "[", k, "].shape"));
     const TensorSpec& logits = forward.outputs.front();

@@ -46,13 +46,13 @@ void keep_top_k(std::vector<float>& scores, std::int64_t k) {
   }
 }
 
-/// From the least likely up, those go whose probabilities come to 1 - p together; the likeliest stays. In float32 and in
-/// this order, as transformers does it: another order would put the edge elsewhere.
+/// From the least likely up (of equals the later first), those go whose probabilities come to 1 - p together; the
+/// likeliest stays. In float32 and in this order, as transformers does it: another order would put the edge elsewhere.
 void keep_top_p(std::vector<float>& scores, double p) {
   if (p >= 1) return;
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] < scores[b]; });
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] != scores[b] ? scores[a] < scores[b] : a > b; });
   const float most = scores[order.back()];
   double sum = 0;
   for (const float score : scores) sum += std::exp(static_cast<double>(score - most));

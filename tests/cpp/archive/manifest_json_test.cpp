@@ -133,6 +133,7 @@ const std::map<std::string, std::string> kFaults{
     {"tokenizer_not_in_files", R"(raw_input.tokenizer: "assets/other.json" is not in files)"},
     {"tokens_are_float", "methods.preprocess.inputs[0]: a text is int64 [L], token ids"},
     {"tokens_without_maximum", "methods.preprocess.inputs[0]: token ids need the minimum 0 and a maximum"},
+    {"token_ids_beyond_belief", "methods.forward.inputs[0].maximum: 1e+18 is too great for a token id"},
     {"tolerance_negative", R"(tolerances["float32"]: a tolerance is not negative)"},
     {"tolerance_of_unknown_dtype", R"(tolerances: "float8" is not a dtype)"},
     {"version_is_a_fraction", "version: 1.5 is not a whole number of at least 1"},

@@ -1,8 +1,13 @@
 #include "tasks/generation/sampler.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <fstream>
 #include <limits>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include "../../archive/expect_error.h"
 
@@ -47,6 +52,28 @@ TEST(Sampler, TopPLooksAtWhatTopKLeft) {
 TEST(Sampler, MinPIsAShareOfTheLikeliest) {
   const Floats logits{std::log(0.6F), std::log(0.3F), std::log(0.1F)};
   EXPECT_EQ(processed({.temperature = 1, .min_p = 0.4}, logits), (Floats{logits[0], logits[1], kNever}));
+}
+
+/// tests/data/sampling/make_sampling.py says where these come from.
+TEST(Sampler, LeavesWhatTransformersLeaves) {
+  const nlohmann::json whole = nlohmann::json::parse(std::ifstream(PORTFIRE_TEST_DATA "/sampling/processors.json"));
+  ASSERT_GT(whole["cases"].size(), 40U);
+  for (const nlohmann::json& one : whole["cases"]) {
+    SCOPED_TRACE(one.dump());
+    const GenerateOptions options{.temperature = one["temperature"], .top_k = one["top_k"], .top_p = one["top_p"],
+                                  .min_p = one["min_p"], .repetition_penalty = one["repetition_penalty"]};
+    Floats scores = processed(options, one["logits"].get<Floats>(), one["prompt"]);
+    Floats wanted;
+    for (const nlohmann::json& score : one["scores"]) wanted.push_back(score.is_null() ? kNever : score.get<float>());
+    // Which of equals stays at the edge of top-p is left to torch's sort, which keeps no order.
+    std::sort(scores.begin(), scores.end());
+    std::sort(wanted.begin(), wanted.end());
+    EXPECT_THAT(scores, ::testing::Pointwise(::testing::FloatEq(), wanted));
+  }
+}
+
+TEST(Sampler, OfEqualsAtTheEdgeOfTopPTheFirstStay) {
+  EXPECT_EQ(processed({.temperature = 1, .top_p = 0.5}, {1, 1, 1, 1}), (Floats{1, 1, kNever, kNever}));
 }
 
 TEST(Sampler, RepetitionPenaltyCountsEachTokenOnce) {
