@@ -133,7 +133,9 @@ class Bpe final : public TokenModel {
       if (left.empty() || right.empty()) node.fail(cat("number ", rank, " is ", quoted(row.dump()), "; two tokens are needed"));
       if (!prefix_.empty() && !right.starts_with(prefix_)) node.fail(cat("number ", rank, ": ", quoted(right), " does not begin with ", quoted(prefix_)));
       const std::string joined = left + right.substr(prefix_.size());
-      merges_[pair_of(id_of(node, left), id_of(node, right))] = {rank++, id_of(node, joined)};
+      const std::int64_t left_id = id_of(node, left);  // in this order, so that an error names the first that is missing
+      const std::int64_t right_id = id_of(node, right);
+      merges_[pair_of(left_id, right_id)] = {rank++, id_of(node, joined)};
     }
   }
 
