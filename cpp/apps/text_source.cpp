@@ -176,7 +176,9 @@ class Table final : public TextSource {
     const auto found = std::find(header.begin(), header.end(), column);
     if (found == header.end()) {
       std::string names;
-      for (const std::string& name : header) names += cat(names.empty() ? "" : ", ", quoted(name));
+      constexpr std::size_t kShown = 12;
+      for (std::size_t k = 0; k < std::min(header.size(), kShown); ++k) names += cat(k == 0 ? "" : ", ", quoted(header[k]));
+      if (header.size() > kShown) names += cat(" and ", header.size() - kShown, " more");
       throw Error(ErrorCode::kInvalidArgument, cat(path, ": has no column ", quoted(column), "; it has ", names, "; --column names one"));
     }
     column_ = static_cast<std::size_t>(found - header.begin());
@@ -190,6 +192,9 @@ class Table final : public TextSource {
           if (index == column_) row = row_of(name, field, most_);
         })) {
       return std::nullopt;
+    }
+    if (open_quote_ > 0) {  // all that follows it is one field, and no row of its own
+      row = TextRow{name, Error(ErrorCode::kInvalidInput, cat(name, ": the quote that begins in line ", open_quote_, " is not closed"))};
     }
     if (!row) row = TextRow{name, Error(ErrorCode::kInvalidInput, cat(name, ": the row ends before column ", column_ + 1))};
     return row;
@@ -217,9 +222,13 @@ class Table final : public TextSource {
     field_.clear();
     bool in_quotes = false;
     bool begun = false;
+    std::size_t begins = 0;
     for (;;) {
       const int byte = bytes_.next();
-      if (byte < 0) return byte;
+      if (byte < 0) {
+        if (in_quotes) open_quote_ = begins;
+        return byte;
+      }
       if (in_quotes) {
         if (byte == '"' && bytes_.peek() == '"') {
           field_.add(bytes_.next());
@@ -231,6 +240,7 @@ class Table final : public TextSource {
         }
       } else if (byte == '"' && !begun) {
         in_quotes = true;
+        begins = line_;
       } else if (byte == separator_ || byte == '\n') {
         if (byte == '\n') field_.drop_carriage_return();
         return byte;
@@ -247,6 +257,7 @@ class Table final : public TextSource {
   Bounded field_;
   std::size_t column_ = 0;
   std::size_t line_ = 1;
+  std::size_t open_quote_ = 0;  ///< the line in which one begins that the file's end finds open
 };
 
 class Arguments final : public TextSource {

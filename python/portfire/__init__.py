@@ -68,13 +68,14 @@ from portfire._core import (  # noqa: E402  (LibTorch must be loaded first)
 from portfire._model import Answer, Model, ModelInput, load  # noqa: E402
 
 if TYPE_CHECKING:
-    from portfire.manifest import Manifest, MethodSpec, RawInput, TensorSpec, Tolerance
+    from portfire.manifest import GenerationSpec, Manifest, MethodSpec, RawInput, TensorSpec, Tolerance
     from portfire.packaging import package
 
 __version__ = version()
 
 # What writes packages is imported when it is first used: it needs torch.
 _LAZY = {
+    "GenerationSpec": "portfire.manifest",
     "Manifest": "portfire.manifest",
     "MethodSpec": "portfire.manifest",
     "RawInput": "portfire.manifest",
@@ -94,6 +95,7 @@ __all__ = [
     "Error",
     "GeneratedText",
     "Generation",
+    "GenerationSpec",
     "InternalError",
     "InvalidArgumentError",
     "InvalidInputError",

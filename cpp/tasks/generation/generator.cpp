@@ -44,7 +44,8 @@ std::vector<std::int64_t> counted(std::int64_t first, std::int64_t count) {
 }
 
 std::int64_t room_for(const Manifest& manifest, std::size_t prompt, const GenerateOptions& options) {
-  return std::min(manifest.generation->context, static_cast<std::int64_t>(prompt) + options.max_new_tokens);
+  const std::int64_t left = manifest.generation->context - static_cast<std::int64_t>(prompt);
+  return static_cast<std::int64_t>(prompt) + std::min(left, options.max_new_tokens);
 }
 
 }  // namespace

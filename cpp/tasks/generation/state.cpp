@@ -61,10 +61,4 @@ void GenerationState::copy(std::int64_t from, std::int64_t to) {
   }
 }
 
-std::int64_t GenerationState::bytes() const noexcept {
-  std::int64_t bytes = 0;
-  for (const Part& part : parts_) bytes += static_cast<std::int64_t>(part.tensor.nbytes());
-  return bytes;
-}
-
 }  // namespace portfire

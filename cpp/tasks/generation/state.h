@@ -23,7 +23,6 @@ class GenerationState {
   [[nodiscard]] std::vector<Tensor> view(std::int64_t first, std::int64_t rows, std::int64_t length) const;
   /// Gives text `to` the state of text `from`.
   void copy(std::int64_t from, std::int64_t to);
-  [[nodiscard]] std::int64_t bytes() const noexcept;
 
  private:
   struct Part {

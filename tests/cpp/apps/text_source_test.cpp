@@ -69,6 +69,11 @@ TEST_F(TextFiles, ARowThatIsTooShortIsOneErrorByItsLine) {
   EXPECT_EQ(read("a.csv", "text\n123456\nab\n", "text", 5), (Texts{"! a.csv:2: a text of 6 bytes; at most 5 are taken", "ab"}));
 }
 
+TEST_F(TextFiles, AQuoteThatIsNotClosedSwallowsNoRowsInSilence) {
+  EXPECT_EQ(read("a.csv", "id,text\n1,good\n2,\"bad\n3,lost\n"), (Texts{"good", "! a.csv:3: the quote that begins in line 3 is not closed"}));
+  EXPECT_EQ(read("a.csv", "text,id\nx,\"1\n"), (Texts{"! a.csv:2: the quote that begins in line 2 is not closed"}));
+}
+
 TEST_F(TextFiles, ATableWithoutTheColumnIsRefused) {
   const std::string path = write("a.csv", "review,stars\ngood,5\n");
   try {

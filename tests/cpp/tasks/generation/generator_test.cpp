@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "../../archive/expect_error.h"
@@ -102,6 +103,7 @@ TEST(Generator, EndsWhereTheContextDoes) {
   const Generation generation = Sums(5).write({1, 2}, {});
   EXPECT_EQ(generation.sequences[0].ids, (Ids{3, 6, 2}));
   EXPECT_EQ(generation.sequences[0].finish_reason, "length");
+  EXPECT_EQ(Sums(5).write({1, 2}, {.max_new_tokens = std::numeric_limits<std::int64_t>::max()}).sequences[0].ids, (Ids{3, 6, 2}));
   EXPECT_EQ(Sums(2).write({1, 2}, {}).sequences[0].ids, Ids{3}) << "a prompt that fills it has one token after it";
 }
 
