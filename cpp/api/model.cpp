@@ -7,6 +7,7 @@
 #include <portfire/codecs.h>
 
 #include "api/fallback.h"
+#include "api/model_impl.h"
 #include "api/profile.h"
 #include "api/sample_inputs.h"
 #include "api/signature.h"
@@ -145,48 +146,6 @@ void require_methods(const Package& package, const Engine& engine) {
 
 }  // namespace
 
-struct Model::Impl {
-  std::atomic<int> shares{1};
-  ModelInfo info;
-  std::shared_ptr<const Task> task;
-  std::shared_ptr<const Task> golden_task;  // without the caller's tighter limits
-  std::unique_ptr<Engine> engine;
-  std::vector<GoldenBytes> golden;
-  std::optional<Pipeline> pipeline;         // these refer to
-  std::optional<Pipeline> golden_pipeline;  // the ones above
-
-  double max_error = 0;
-
-  std::vector<StageResult> replay() const {
-    if (!info.manifest) return {};
-    return replay_golden(*info.manifest, golden, *golden_pipeline, max_error);
-  }
-
-  void use(LoadedEngine loaded) {
-    engine = std::move(loaded.engine);
-    const Manifest* manifest = info.manifest ? &*info.manifest : nullptr;
-    const std::string& name = manifest != nullptr ? manifest->name : info.path;
-    const MethodSpec* signature = info.signature ? &*info.signature : nullptr;
-    pipeline.emplace(*engine, *task, manifest, signature, forward_inputs(info), name);
-    golden_pipeline.emplace(*engine, *golden_task, manifest, signature, forward_inputs(info), name);
-  }
-
-  /// `history` is why other ways to run the version would not do, `choice` why this engine is tried.
-  static std::unique_ptr<Impl> load(const std::string& file, const LoadOptions& options, std::string history, const std::string& choice);
-
-  /// One call, so that weights are packed before the first that counts. Without golden samples nobody says that the
-  /// program takes these inputs, so an error is none.
-  void warm_up() const {
-    if (info.engine != kGraph || !info.signature) return;
-    try {
-      (void)pipeline->forward(smallest_inputs(*info.signature));
-    } catch (const Error&) {
-    }
-  }
-
-  VerifyReport report() const { return {info.engine, info.device, info.optimization, info.precision, replay()}; }
-};
-
 Model Model::load(const std::string& path, const LoadOptions& options) {
   check_options(options);
   const std::vector<std::string> files = files_for(path, options.engine);
@@ -319,10 +278,8 @@ Tensor Model::image_tensor(const Input& image, const ImageTensorOptions& options
 TextStream Model::stream(const Input& prompt, const GenerateOptions& options) const {
   const auto* task = dynamic_cast<const TextGeneration*>(impl_->task.get());
   if (task == nullptr) throw Error(ErrorCode::kInvalidArgument, cat(impl_->info.path, ": the task is ", impl_->info.task, "; text-generation writes texts"));
-  if (options.num_sequences != 1) {
-    throw Error(ErrorCode::kInvalidArgument, cat("num_sequences is ", options.num_sequences, "; a stream is of one text"));
-  }
-  return TextStream(std::make_unique<TextStream::Impl>(*this, task->start(*impl_->engine, prompt, options)));
+  require_one_text(options);
+  return TextStream(std::make_unique<OwnText>(*this, Generator(*impl_->engine, *impl_->info.manifest, task->start(prompt, options))));
 }
 
 VerifyReport Model::verify() const { return impl_->report(); }

@@ -1,5 +1,9 @@
 #include "api/text_stream.h"
 
+#include <portfire/error.h>
+
+#include "core/text.h"
+
 namespace portfire {
 
 TextStream::TextStream(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -7,23 +11,39 @@ TextStream::~TextStream() = default;
 TextStream::TextStream(TextStream&& other) noexcept = default;
 TextStream& TextStream::operator=(TextStream&& other) noexcept = default;
 
-std::optional<std::string> TextStream::next() {
-  while (impl_->generator) {
-    const bool goes_on = impl_->generator->step();
-    std::string part = impl_->generator->take_text(0);
-    if (!goes_on) impl_->end();
+std::optional<std::string> TextStream::next() { return impl_->next(); }
+void TextStream::cancel() { impl_->cancel(); }
+GeneratedText TextStream::result() const { return impl_->result(); }
+
+std::optional<std::string> OwnText::next() {
+  while (generator_) {
+    const bool goes_on = generator_->step();
+    std::string part = generator_->take_text();
+    if (!goes_on) end();
     if (!part.empty()) return part;
   }
   return std::nullopt;
 }
 
-void TextStream::cancel() {
-  if (!impl_->generator) return;
-  impl_->generator->cancel();
-  impl_->end();
+void OwnText::cancel() {
+  if (!generator_) return;
+  generator_->cancel();
+  end();
 }
 
-GeneratedText TextStream::result() const { return impl_->generator ? impl_->generator->result().sequences.front() : impl_->text; }
+void OwnText::end() {
+  text_ = result();
+  generator_.reset();
+}
+
+GeneratedText OwnText::result() const { return generator_ ? generator_->result().sequences.front() : text_; }
+
+void require_one_text(const GenerateOptions& options) {
+  if (options.num_sequences != 1) throw Error(ErrorCode::kInvalidArgument, cat("num_sequences is ", options.num_sequences, "; a stream is of one text"));
+  if (options.num_beams > 1) {
+    throw Error(ErrorCode::kInvalidArgument, cat("num_beams is ", options.num_beams, "; beam search knows its text only at the end, so there is no stream of it"));
+  }
+}
 
 Generation Model::generate(const Input& prompt, const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text) const {
   TextStream text = stream(prompt, options);

@@ -9,17 +9,32 @@
 
 namespace portfire {
 
+/// Where the parts of a text come from.
 struct TextStream::Impl {
-  Impl(Model shared, Generator started) : model(std::move(shared)), generator(std::move(started)) {}
-
-  void end() {
-    text = generator->result().sequences.front();
-    generator.reset();
-  }
-
-  Model model;                         ///< which the generator refers to
-  std::optional<Generator> generator;  ///< nothing once the text has ended
-  GeneratedText text;
+  virtual ~Impl() = default;
+  virtual std::optional<std::string> next() = 0;
+  virtual void cancel() = 0;
+  [[nodiscard]] virtual GeneratedText result() const = 0;
 };
+
+/// A text that is written by itself, in `next`.
+class OwnText final : public TextStream::Impl {
+ public:
+  OwnText(Model shared, Generator started) : model_(std::move(shared)), generator_(std::move(started)) {}
+
+  std::optional<std::string> next() override;
+  void cancel() override;
+  [[nodiscard]] GeneratedText result() const override;
+
+ private:
+  void end();
+
+  Model model_;                         ///< which the generator refers to
+  std::optional<Generator> generator_;  ///< nothing once the text has ended
+  GeneratedText text_;
+};
+
+/// Throws kInvalidArgument where more than one text is asked for: a stream is of one, as it is written.
+void require_one_text(const GenerateOptions& options);
 
 }  // namespace portfire

@@ -21,9 +21,14 @@ namespace portfire::apps {
 namespace {
 
 struct Options : ModelOptions {
-  [[nodiscard]] RunOptions run_options() const { return {.top_k = top_k, .generate = generate}; }
+  [[nodiscard]] RunOptions run_options() const {
+    RunOptions options{.top_k = top_k, .generate = generate};
+    options.generate.early_stopping = early_stopping == "no" ? EarlyStopping::kNo : early_stopping == "yes" ? EarlyStopping::kYes : EarlyStopping::kNever;
+    return options;
+  }
 
   GenerateOptions generate;
+  std::string early_stopping = "no";
   std::vector<std::string> inputs;
   std::string from;
   std::string column = "text";
@@ -92,7 +97,7 @@ std::vector<Outcome> run_some(const Model& model, std::span<const Input> inputs,
   return outcomes;
 }
 
-void add_generate_options(CLI::App& command, GenerateOptions& options) {
+void add_generate_options(CLI::App& command, GenerateOptions& options, std::string& early_stopping) {
   const auto add = [&](const char* name, auto& value, const char* about, const char* kind) {
     command.add_option(name, value, about)->type_name(kind)->group("Writing text")->capture_default_str();
   };
@@ -104,6 +109,10 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
   add("--repetition-penalty", options.repetition_penalty, "Above 1: tokens that were there become less likely", "R");
   add("--frequency-penalty", options.frequency_penalty, "Subtracted from a token's logit each time it was written", "F");
   add("--sequences", options.num_sequences, "Texts for one prompt", "N");
+  add("--beams", options.num_beams, "Beam search: the likeliest text as a whole, following the best N beginnings; 1 is none", "N");
+  add("--length-penalty", options.length_penalty, "Beam search: log-probabilities are divided by length to this power", "P");
+  command.add_option("--early-stopping", early_stopping, "Beam search: no: when the best beginning is no better than what is finished; yes: with the first N; never: at the end")
+      ->type_name("WHEN")->group("Writing text")->capture_default_str()->check(CLI::IsMember({"no", "yes", "never"}));
   add("--seed", options.seed, "Of the draws", "SEED");
   add("--stop", options.stop, "End before this text; may be repeated", "TEXT");
   add("--stop-token", options.stop_tokens, "End with this token; may be repeated", "ID");
@@ -166,7 +175,7 @@ void add_run(CLI::App& app, int& status) {
   command->add_flag("--grey", options->grey, "With --image-size: one channel of luminance")->needs(size);
   command->add_option("--mean", options->mean, "With --image-size: subtracted, one number or one a channel")->needs(size)->delimiter(',')->type_name("X,..");
   command->add_option("--std", options->deviation, "With --image-size: divided by")->needs(size)->delimiter(',')->type_name("X,..");
-  add_generate_options(*command, options->generate);
+  add_generate_options(*command, options->generate, options->early_stopping);
   command->footer(
       "A bad input is reported and the others go on; the exit status is then the first error's.\n\n"
       "Examples:\n  portfire run models/digits-cnn seven.png\n  portfire run --json models/digits-cnn pictures/ > answers.jsonl\n"

@@ -83,7 +83,8 @@ int run_texts(const Model& model, const TextRun& run) {
   const bool json = run.json || !run.from.empty();
   int status = 0;
   catch_interrupt();
-  if (model.info().task == "text-generation" && !json && run.texts.size() == 1 && run.texts[0] != "-" && run.options.generate.num_sequences == 1) {
+  if (model.info().task == "text-generation" && !json && run.texts.size() == 1 && run.texts[0] != "-" && run.options.generate.num_sequences == 1 &&
+      run.options.generate.num_beams == 1) {
     return print_stream(model, run.texts[0], run.options.generate);
   }
   for (;;) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include <portfire/error.h>
@@ -160,16 +161,18 @@ Tensor& Tensor::operator=(Tensor&& other) noexcept {
   return *this;
 }
 
+/// The kernel gives a large block's pages when they are written to, and zeros until then.
 Tensor Tensor::zeros(DType dtype, const Dims& shape) {
   const std::size_t bytes = checked_bytes(dtype, shape);
-  const std::size_t padded = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = padded < bytes ? nullptr : std::aligned_alloc(kAlignment, padded);
+  std::size_t space = bytes + kAlignment;
+  void* memory = space < bytes ? nullptr : std::calloc(1, space);
   if (memory == nullptr) {
     throw Error(ErrorCode::kResourceExhausted, cat("no memory for ", name_of(dtype), " ", shape.to_string(), ", ",
                                                    human_bytes(static_cast<double>(bytes))));
   }
-  std::memset(memory, 0, bytes);
-  return external({.data = memory, .dtype = dtype, .shape = shape, .strides = {}, .device = {},
+  void* data = memory;
+  std::align(kAlignment, bytes, data, space);
+  return external({.data = data, .dtype = dtype, .shape = shape, .strides = {}, .device = {},
                    .release = [](void* context) { std::free(context); }, .context = memory});
 }
 

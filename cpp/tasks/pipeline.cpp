@@ -124,9 +124,7 @@ void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<
   std::vector<std::optional<Sample>> samples(inputs.size());
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     try {
-      if (task_.loops()) {
-        outcomes[k] = task_.run(engine_, inputs[k], options);
-      } else if (task_.staged()) {
+      if (task_.staged()) {
         samples[k] = prepare(inputs[k]);
       } else {
         outcomes[k] = run_tensors(inputs[k], options);
@@ -146,6 +144,7 @@ void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<
 }
 
 std::vector<Outcome> Pipeline::run_each(std::span<const Input> inputs, const RunOptions& options) const {
+  if (task_.loops()) return task_.run_each(engine_, inputs, options);
   std::vector<std::optional<Outcome>> outcomes(inputs.size());
   const auto most = static_cast<std::size_t>(manifest_ == nullptr ? 1 : std::max<std::int64_t>(manifest_->max_batch, 1));
   for (std::size_t begin = 0; begin < inputs.size(); begin += most) {

@@ -12,7 +12,7 @@
 
 namespace portfire {
 
-Answer Task::run(const Engine&, const Input&, const RunOptions&) const { throw Error(ErrorCode::kInternal, "this task does not loop"); }
+std::vector<Outcome> Task::run_each(const Engine&, std::span<const Input>, const RunOptions&) const { throw Error(ErrorCode::kInternal, "this task does not loop"); }
 
 std::vector<NamedTensor> Task::trace(const Engine&, const Input&) const { throw Error(ErrorCode::kInternal, "this task does not loop"); }
 

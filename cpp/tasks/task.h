@@ -33,9 +33,10 @@ class Task {
   /// True when the task goes through preprocess, a batched forward, and postprocess.
   virtual bool staged() const = 0;
 
-  /// True when the task calls `forward` as often as it needs: `run` and `trace` are then all of it.
+  /// True when the task calls `forward` as often as it needs: `run_each` and `trace` are then all of it.
   virtual bool loops() const { return false; }
-  virtual Answer run(const Engine& engine, const Input& input, const RunOptions& options) const;
+  /// Outcome k belongs to input k.
+  virtual std::vector<Outcome> run_each(const Engine& engine, std::span<const Input> inputs, const RunOptions& options) const;
   /// What a golden sample holds of one raw input, under "<method>/<output name>".
   virtual std::vector<NamedTensor> trace(const Engine& engine, const Input& input) const;
 

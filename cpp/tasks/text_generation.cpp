@@ -1,45 +1,94 @@
 #include "tasks/text_generation.h"
 
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include <portfire/error.h>
 
 #include "core/text.h"
+#include "tasks/generation/generation_batch.h"
+#include "tasks/generation/logits.h"
 
 namespace portfire {
+namespace {
+
+/// Throws what is no `Error`.
+Outcome outcome_of(const GenerationBatch::Progress& progress) {
+  try {
+    if (progress.error) std::rethrow_exception(progress.error);
+  } catch (const Error& error) {
+    return error;
+  }
+  return Answer{progress.writing->result()};
+}
+
+}  // namespace
 
 TextGeneration::TextGeneration(const Manifest& manifest, const AssetReader& asset) : manifest_(manifest), text_(manifest, asset) {}
 
 std::vector<NamedTensor> TextGeneration::decode(const Input& input) const { return {{"ids", text_.tokens(input)}}; }
 
-std::vector<std::int64_t> TextGeneration::ids(const Input& input) const {
+std::vector<std::int64_t> TextGeneration::ids(const Input& input, std::int64_t context) const {
   const Tensor tokens = text_.tokens(input).contiguous();
   const auto values = tokens.values<std::int64_t>();
   const auto most = static_cast<std::int64_t>(*manifest_.method("forward")->inputs.front().maximum);
   for (const std::int64_t id : values) {
     if (id < 0 || id > most) throw Error(ErrorCode::kInvalidInput, cat(input.name(), ": token id ", id, "; ", manifest_.name, " takes 0 to ", most));
   }
-  if (values.empty() || static_cast<std::int64_t>(values.size()) > manifest_.generation->context) {
-    throw Error(ErrorCode::kInvalidInput, cat(input.name(), ": ", values.size(), " tokens; ", manifest_.name, " takes 1 to ", manifest_.generation->context));
+  if (values.empty() || static_cast<std::int64_t>(values.size()) > context) {
+    throw Error(ErrorCode::kInvalidInput, cat(input.name(), ": ", values.size(), " tokens; ", manifest_.name, " takes 1 to ", context));
   }
   return {values.begin(), values.end()};
 }
 
-Generator TextGeneration::start(const Engine& engine, const Input& prompt, const GenerateOptions& options) const {
-  return {engine, manifest_, text_.tokenizer(), ids(prompt), options};
+std::unique_ptr<Writing> TextGeneration::start(const Input& prompt, const GenerateOptions& options, std::int64_t context) const {
+  const std::int64_t most = context > 0 ? context : manifest_.generation->context;
+  return make_writing(prompt_for(manifest_, ids(prompt, most), options, most), text_.tokenizer());
 }
 
-Answer TextGeneration::run(const Engine& engine, const Input& input, const RunOptions& options) const {
-  Generator generator = start(engine, input, options.generate);
-  while (generator.step()) {
+std::vector<Outcome> TextGeneration::run_each(const Engine& engine, std::span<const Input> inputs, const RunOptions& options) const {
+  std::vector<std::optional<Outcome>> outcomes(inputs.size());
+  std::deque<std::pair<std::size_t, std::shared_ptr<Writing>>> waiting;
+  std::int64_t longest = 0;
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    try {
+      waiting.emplace_back(k, start(inputs[k], options.generate));
+      longest = std::max(longest, waiting.back().second->prompt().length());
+    } catch (const Error& error) {
+      outcomes[k] = error;
+    }
   }
-  return {generator.result()};
+  if (!waiting.empty()) {
+    const std::int64_t each = waiting.front().second->most_rows();
+    const auto count = static_cast<std::int64_t>(waiting.size());
+    GenerationBatch batch(engine, manifest_, std::clamp(count * each, each, std::max(each, kMostTogether)), longest);
+    std::map<const Writing*, std::size_t> numbers;
+    while (!waiting.empty() || !batch.empty()) {
+      while (!waiting.empty() && batch.takes(*waiting.front().second)) {
+        numbers[waiting.front().second.get()] = waiting.front().first;
+        batch.join(std::move(waiting.front().second));
+        waiting.pop_front();
+      }
+      for (const GenerationBatch::Progress& progress : batch.step()) {
+        if (!progress.ended) continue;
+        outcomes[numbers.at(progress.writing.get())] = outcome_of(progress);
+        numbers.erase(progress.writing.get());
+      }
+    }
+  }
+  std::vector<Outcome> all;
+  all.reserve(outcomes.size());
+  for (std::optional<Outcome>& outcome : outcomes) all.push_back(std::move(*outcome));
+  return all;
 }
 
 std::vector<NamedTensor> TextGeneration::trace(const Engine& engine, const Input& input) const {
-  const std::vector<std::int64_t> tokens = ids(input);
+  const std::vector<std::int64_t> tokens = ids(input, manifest_.generation->context);
   if (tokens.size() < 2) throw Error(ErrorCode::kInvalidPackage, cat(input.name(), ": one token; a golden text has two at least"));
-  return {{"forward/logits", Generator::score(engine, manifest_, tokens)}};
+  return {{"forward/logits", score(engine, manifest_, tokens)}};
 }
 
 Answer TextGeneration::answer(std::vector<NamedTensor>, const RunOptions&) const {

@@ -4,7 +4,7 @@
 
 #include <portfire/generate.h>
 
-#include "tasks/generation/generator.h"
+#include "tasks/generation/writing.h"
 #include "tasks/task.h"
 #include "tasks/text_input.h"
 
@@ -19,16 +19,20 @@ class TextGeneration final : public Task {
   std::vector<NamedTensor> decode(const Input& input) const override;
   bool staged() const override { return false; }
   bool loops() const override { return true; }
-  Answer run(const Engine& engine, const Input& input, const RunOptions& options) const override;
+  /// Up to `kMostTogether` texts are written together.
+  std::vector<Outcome> run_each(const Engine& engine, std::span<const Input> inputs, const RunOptions& options) const override;
   /// "forward/logits": after each token of the text but the last, float32 [L - 1, V].
   std::vector<NamedTensor> trace(const Engine& engine, const Input& input) const override;
   Answer answer(std::vector<NamedTensor> outputs, const RunOptions& options) const override;
 
-  /// Refers to the engine and to this. Throws kInvalidInput, kInvalidArgument.
-  [[nodiscard]] Generator start(const Engine& engine, const Input& prompt, const GenerateOptions& options) const;
+  /// Refers to this. `context` is the most tokens of prompt and text together; 0: the package's. Throws kInvalidInput,
+  /// kInvalidArgument.
+  [[nodiscard]] std::unique_ptr<Writing> start(const Input& prompt, const GenerateOptions& options, std::int64_t context = 0) const;
+
+  static constexpr std::int64_t kMostTogether = 16;
 
  private:
-  [[nodiscard]] std::vector<std::int64_t> ids(const Input& input) const;
+  [[nodiscard]] std::vector<std::int64_t> ids(const Input& input, std::int64_t context) const;
 
   Manifest manifest_;
   TextInput text_;

@@ -43,8 +43,12 @@ std::string text_from(py::handle text);
 /// str or os.PathLike, as the operating system spells it. Throws kInvalidArgument on anything else.
 std::string path_from(py::handle object);
 
-/// `Model.generate` and `Model.stream`: the options by their names.
+/// An answer or an exception for each input in its place.
+py::list run_each(const Model& model, const py::list& inputs, const RunOptions& options);
+
+/// `Model.generate`, `generate_each` and `stream`: the options by their names.
 Generation generate(const Model& model, py::handle prompt, const py::kwargs& named);
+py::list generate_each(const Model& model, const py::list& prompts, const py::kwargs& named);
 TextStream stream(const Model& model, py::handle prompt, const py::kwargs& named);
 
 /// "dict", "numpy.ndarray": for errors.

@@ -1,10 +1,12 @@
 #include <portfire/model.h>
+#include <portfire/text_batcher.h>
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "bindings.h"
@@ -16,45 +18,79 @@ std::string repr_of(const GeneratedText& text) {
   return "GeneratedText(" + std::string(py::repr(py::str(text.text))) + ", " + std::to_string(text.ids.size()) + " tokens, " + text.finish_reason + ")";
 }
 
+/// Python's False, True or "never".
+EarlyStopping early_stopping_from(py::handle value) {
+  if (py::isinstance<py::bool_>(value)) return value.cast<bool>() ? EarlyStopping::kYes : EarlyStopping::kNo;
+  if (py::isinstance<py::str>(value) && value.cast<std::string>() == "never") return EarlyStopping::kNever;
+  throw Error(ErrorCode::kInvalidArgument, "early_stopping is " + std::string(py::repr(value)) + "; False, True or \"never\"");
+}
+
+/// Takes keyword arguments by their names, and knows which there are.
+class Keywords {
+ public:
+  explicit Keywords(const py::kwargs& named) : named_(named) {}
+
+  template <class T>
+  void take(const char* name, T& field) {
+    known_ += std::string(known_.empty() ? "" : ", ") + name;
+    if (!named_.contains(name)) return;
+    ++taken_;
+    const py::object value = named_[name];
+    if constexpr (std::is_same_v<T, EarlyStopping>) {
+      field = early_stopping_from(value);
+    } else {
+      try {
+        field = value.cast<T>();
+      } catch (const py::cast_error&) {
+        throw Error(ErrorCode::kInvalidArgument, std::string(name) + " is a " + type_name(value) + ", which it cannot be");
+      }
+    }
+  }
+
+  void finish() const {
+    if (taken_ == named_.size()) return;
+    for (const auto& [key, value] : named_) {
+      const std::string name = py::str(key);
+      if ((", " + known_ + ", ").find(", " + name + ", ") == std::string::npos) throw Error(ErrorCode::kInvalidArgument, "there is no option " + name + "; there are " + known_);
+    }
+  }
+
+ private:
+  const py::kwargs& named_;
+  std::string known_;
+  std::size_t taken_ = 0;
+};
+
 /// The keyword arguments of `generate` and `stream`.
 GenerateOptions options_from(const py::kwargs& named) {
   GenerateOptions options;
-  for (const auto& [key, value] : named) {
-    const std::string name = py::str(key);
-    const auto take = [&](auto& field) {
-      try {
-        field = value.cast<std::remove_reference_t<decltype(field)>>();
-      } catch (const py::cast_error&) {
-        throw Error(ErrorCode::kInvalidArgument, name + " is a " + type_name(value) + ", which it cannot be");
-      }
-    };
-    if (name == "max_new_tokens") {
-      take(options.max_new_tokens);
-    } else if (name == "temperature") {
-      take(options.temperature);
-    } else if (name == "top_k") {
-      take(options.top_k);
-    } else if (name == "top_p") {
-      take(options.top_p);
-    } else if (name == "min_p") {
-      take(options.min_p);
-    } else if (name == "repetition_penalty") {
-      take(options.repetition_penalty);
-    } else if (name == "frequency_penalty") {
-      take(options.frequency_penalty);
-    } else if (name == "num_sequences") {
-      take(options.num_sequences);
-    } else if (name == "seed") {
-      take(options.seed);
-    } else if (name == "stop") {
-      take(options.stop);
-    } else if (name == "stop_tokens") {
-      take(options.stop_tokens);
-    } else {
-      throw Error(ErrorCode::kInvalidArgument, "there is no option " + name + "; max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, "
-                                                   "frequency_penalty, num_sequences, seed, stop and stop_tokens there are");
-    }
-  }
+  Keywords keywords(named);
+  keywords.take("max_new_tokens", options.max_new_tokens);
+  keywords.take("temperature", options.temperature);
+  keywords.take("top_k", options.top_k);
+  keywords.take("top_p", options.top_p);
+  keywords.take("min_p", options.min_p);
+  keywords.take("repetition_penalty", options.repetition_penalty);
+  keywords.take("frequency_penalty", options.frequency_penalty);
+  keywords.take("num_sequences", options.num_sequences);
+  keywords.take("num_beams", options.num_beams);
+  keywords.take("length_penalty", options.length_penalty);
+  keywords.take("early_stopping", options.early_stopping);
+  keywords.take("seed", options.seed);
+  keywords.take("stop", options.stop);
+  keywords.take("stop_tokens", options.stop_tokens);
+  keywords.finish();
+  return options;
+}
+
+BatcherOptions batcher_options_from(const py::kwargs& named) {
+  BatcherOptions options;
+  Keywords keywords(named);
+  keywords.take("max_sequences", options.max_sequences);
+  keywords.take("max_tokens", options.max_tokens);
+  keywords.take("max_cache_bytes", options.max_cache_bytes);
+  keywords.take("max_waiting", options.max_waiting);
+  keywords.finish();
   return options;
 }
 
@@ -94,8 +130,38 @@ void bind_generation(py::module_& module) {
              if (!part) throw py::stop_iteration();
              return *part;
            })
-      .def("cancel", &TextStream::cancel, "Ends the text here and frees what it takes.")
+      .def("cancel", &TextStream::cancel, py::call_guard<py::gil_scoped_release>(), "Ends the text here and frees what it takes.")
       .def_property_readonly("result", &TextStream::result, "What has been written so far.");
+
+  py::class_<BatcherStats>(module, "BatcherStats", "What a batcher does and has done.")
+      .def_readonly("sequences", &BatcherStats::sequences, "Texts that are being written.")
+      .def_readonly("max_sequences", &BatcherStats::max_sequences, "At once.")
+      .def_readonly("waiting", &BatcherStats::waiting, "Prompts that wait for their turn.")
+      .def_readonly("cache_bytes", &BatcherStats::cache_bytes, "The bound on what the model keeps of all texts.")
+      .def_readonly("steps", &BatcherStats::steps, "Steps of the batch since the beginning.")
+      .def_readonly("finished", &BatcherStats::finished, "Prompts whose texts have ended by themselves.")
+      .def_readonly("cancelled", &BatcherStats::cancelled, "Prompts that were given up.")
+      .def_readonly("failed", &BatcherStats::failed, "Prompts whose texts failed.");
+
+  py::class_<TextBatcher>(module, "TextBatcher", "Writes the texts of many prompts together, on a thread of its own.")
+      .def(py::init([](const Model& model, const py::kwargs& named) { return TextBatcher(model, batcher_options_from(named)); }), py::arg("model"), py::pos_only())
+      .def("generate",
+           [](TextBatcher& self, py::handle prompt, const py::kwargs& named) {
+             const GenerateOptions options = options_from(named);
+             const Input input = input_from(prompt, true);
+             const py::gil_scoped_release unlocked;
+             return self.generate(input, options);
+           },
+           py::arg("prompt"), py::pos_only(), "Texts that follow a prompt. Waits for them.")
+      .def("stream",
+           [](TextBatcher& self, py::handle prompt, const py::kwargs& named) {
+             const GenerateOptions options = options_from(named);
+             const Input input = input_from(prompt, true);
+             const py::gil_scoped_release unlocked;
+             return self.stream(input, options);
+           },
+           py::arg("prompt"), py::pos_only(), "The same part by part: an iterator of str. It is written whether or not it is asked for.")
+      .def_property_readonly("stats", &TextBatcher::stats, "What it does and has done.");
 }
 
 Generation generate(const Model& model, py::handle prompt, const py::kwargs& named) {
@@ -103,6 +169,10 @@ Generation generate(const Model& model, py::handle prompt, const py::kwargs& nam
   const Input input = input_from(prompt, true);
   const py::gil_scoped_release unlocked;
   return model.run(input, options).generation();
+}
+
+py::list generate_each(const Model& model, const py::list& prompts, const py::kwargs& named) {
+  return run_each(model, prompts, {.generate = options_from(named)});
 }
 
 TextStream stream(const Model& model, py::handle prompt, const py::kwargs& named) {

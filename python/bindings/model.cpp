@@ -75,32 +75,6 @@ py::object source_to_keep(const py::handle input) {
   return py::none();
 }
 
-py::list run_each(const Model& model, const py::list& inputs, int top_k) {
-  py::list out(inputs.size());
-  std::vector<Input> good;
-  std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    try {
-      good.push_back(input_from(inputs[i], reads_text(model)));
-      places.push_back(i);
-    } catch (const Error& error) {
-      out[i] = exception_of(error);
-    }
-  }
-  std::vector<Outcome> outcomes = [&] {
-    const py::gil_scoped_release unlocked;
-    return model.run_each(good, {.top_k = top_k});
-  }();
-  for (std::size_t k = 0; k < outcomes.size(); ++k) {
-    if (auto* answer = std::get_if<Answer>(&outcomes[k])) {
-      out[places[k]] = object_of(std::move(*answer), source_to_keep(inputs[places[k]]));
-    } else {
-      out[places[k]] = exception_of(std::get<Error>(outcomes[k]));
-    }
-  }
-  return out;
-}
-
 py::object forward_named(const Model& model, const py::args& args, const py::kwargs& named) {
   std::vector<NamedTensor> inputs;
   for (const py::handle array : args) inputs.push_back({.name = "", .tensor = tensor_from(array)});
@@ -150,6 +124,32 @@ std::string repr_of(const Model& model) {
 
 }  // namespace
 
+py::list run_each(const Model& model, const py::list& inputs, const RunOptions& options) {
+  py::list out(inputs.size());
+  std::vector<Input> good;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    try {
+      good.push_back(input_from(inputs[i], reads_text(model)));
+      places.push_back(i);
+    } catch (const Error& error) {
+      out[i] = exception_of(error);
+    }
+  }
+  std::vector<Outcome> outcomes = [&] {
+    const py::gil_scoped_release unlocked;
+    return model.run_each(good, options);
+  }();
+  for (std::size_t k = 0; k < outcomes.size(); ++k) {
+    if (auto* answer = std::get_if<Answer>(&outcomes[k])) {
+      out[places[k]] = object_of(std::move(*answer), source_to_keep(inputs[places[k]]));
+    } else {
+      out[places[k]] = exception_of(std::get<Error>(outcomes[k]));
+    }
+  }
+  return out;
+}
+
 void bind_model(py::module_& module) {
   py::class_<Model>(module, "Model", "A loaded model; immutable and thread-safe.")
       .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("threads") = 0,
@@ -158,9 +158,12 @@ void bind_model(py::module_& module) {
            py::arg("trusted_keys") = std::vector<std::string>{}, py::arg("allow_ops") = std::vector<std::string>{}, py::arg("max_pixels") = 0,
            py::arg("skip_passes") = std::vector<std::string>{})
       .def("run", &run, py::arg("input"), py::kw_only(), py::arg("top_k") = 5)
-      .def("run_each", &run_each, py::arg("inputs"), py::kw_only(), py::arg("top_k") = 5,
+      .def("run_each", [](const Model& model, const py::list& inputs, int top_k) { return run_each(model, inputs, {.top_k = top_k}); },
+           py::arg("inputs"), py::kw_only(), py::arg("top_k") = 5,
            "An answer, or the portfire.Error, for each input in its place.")
       .def("generate", &generate, py::arg("prompt"), py::pos_only(), "Texts that follow a prompt; task text-generation.")
+      .def("generate_each", &generate_each, py::arg("prompts"), py::pos_only(),
+           "Texts for many prompts, written together: a Generation, or the portfire.Error, for each in its place.")
       .def("stream", &stream, py::arg("prompt"), py::pos_only(), "The same part by part: an iterator of str.")
       .def("forward", &forward, py::arg("input"), py::pos_only())
       .def("forward", &forward_named,

@@ -16,9 +16,11 @@ from portfire import _libtorch
 
 _libtorch.load()
 
+from portfire._batcher import TextBatcher  # noqa: E402
 from portfire._core import (  # noqa: E402  (LibTorch must be loaded first)
     DEFAULT_MAX_PIXELS,
     ArgumentInfo,
+    BatcherStats,
     CancelledError,
     Classification,
     DecodeStream,
@@ -88,6 +90,7 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "Answer",
     "ArgumentInfo",
+    "BatcherStats",
     "CancelledError",
     "Classification",
     "DecodeStream",
@@ -115,6 +118,7 @@ __all__ = [
     "Tensor",
     "TensorAnswer",
     "TensorSpec",
+    "TextBatcher",
     "TextStream",
     "Tokenizer",
     "Tolerance",

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from portfire import _core
+from portfire._batcher import parts_of
 from portfire._core import (
     Classification,
     Error,
@@ -96,15 +97,8 @@ class Model(_core.Model):
         self, prompt: str | os.PathLike[str] | bytes, **options: Any
     ) -> AsyncIterator[str]:
         """`stream` without blocking the event loop. Leaving it early ends the text."""
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        stream = await loop.run_in_executor(self._workers(), lambda: self.stream(prompt, **options))
-        try:
-            while (part := await loop.run_in_executor(self._workers(), next, stream, None)) is not None:
-                yield part
-        finally:
-            stream.cancel()
+        async for part in parts_of(self._workers(), lambda: self.stream(prompt, **options)):
+            yield part
 
     def _map(self, inputs: Iterator[ModelInput], size: int, top_k: int, strict: bool) -> Iterator[Any]:
         while batch := list(islice(inputs, size)):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import portfire
 from portfire.manifest import GenerationSpec
-from portfire.recipes.text_generation.model import GPT, GRULanguageModel, LanguageModel
+from portfire.recipes.text_generation.model import GPT, GRULanguageModel, LanguageModel, Llama
 
 LABELS = ("low", "middle", "high")
 WORDS = [f"w{k}" for k in range(200)]
@@ -86,11 +86,11 @@ def make_classifier(folder: Path) -> TextWorld:
 def make_writer(folder: Path, kind: str) -> TextWorld:
     torch.manual_seed(1)
     size = len(_LETTERS) + 1
-    module: LanguageModel = (
-        GPT(size, context=CONTEXT, layers=2, heads=2, channels=32)
-        if kind == "gpt"
-        else GRULanguageModel(size, layers=2, channels=32)
-    )
+    module: LanguageModel = {
+        "gpt": lambda: GPT(size, context=CONTEXT, layers=2, heads=2, channels=32),
+        "llama": lambda: Llama(size, context=CONTEXT, layers=2, heads=4, kv_heads=2, channels=32, hidden=48),
+        "gru": lambda: GRULanguageModel(size, layers=2, channels=32),
+    }[kind]()
     with torch.no_grad():  # far from uniform, so that the likeliest token is not a matter of rounding
         for parameter in module.parameters():
             parameter.mul_(4)

@@ -16,8 +16,9 @@ MAY_INCLUDE = {
     "archive": {"core", "archive"},
     "codecs": {"core", "archive", "codecs"},
     "tasks": {"core", "archive", "codecs", "tasks"},
+    "serving": {"core", "tasks", "serving"},
     "engine": {"core", "archive", "engine"},
-    "api": {"core", "archive", "codecs", "tasks", "engine", "api"},
+    "api": {"core", "archive", "codecs", "tasks", "serving", "engine", "api"},
     "apps": {"core", "apps"},
     "include": set(),
 }

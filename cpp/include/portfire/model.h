@@ -190,14 +190,18 @@ class PORTFIRE_EXPORT Model {
   [[nodiscard]] const ModelInfo& info() const noexcept;
 
  private:
+  friend class TextBatcher;
   struct Impl;
   explicit Model(Impl* impl) noexcept : impl_(impl) {}
   Impl* impl_;  // counted
 };
 
-/// A text that is being written: it goes on only while `next` runs. One thread at a time; shares its model.
+/// A text that is being written: by itself only while `next` runs, or with others by a TextBatcher. One thread at a time;
+/// shares its model.
 class PORTFIRE_EXPORT TextStream {
  public:
+  struct Impl;
+  explicit TextStream(std::unique_ptr<Impl> impl) noexcept;  ///< for Model and TextBatcher
   ~TextStream();
   TextStream(TextStream&& other) noexcept;
   TextStream& operator=(TextStream&& other) noexcept;
@@ -210,9 +214,6 @@ class PORTFIRE_EXPORT TextStream {
   [[nodiscard]] GeneratedText result() const;
 
  private:
-  friend class Model;
-  struct Impl;
-  explicit TextStream(std::unique_ptr<Impl> impl) noexcept;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -27,11 +27,37 @@ std::uint64_t mixed(std::uint64_t seed, std::uint64_t number) {
   return std::uint64_t{words[0]} << 32 | words[1];
 }
 
+std::size_t likeliest(std::span<const float> logits) { return static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()); }
+
 /// log(sum(exp(logits)))
-double log_sum(std::span<const float> logits, float most) {
+double log_sum(std::span<const float> logits) {
+  const float most = logits[likeliest(logits)];
   double sum = 0;
   for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - static_cast<double>(most));
-  return static_cast<double>(most) + std::log(sum);
+  const double total = static_cast<double>(most) + std::log(sum);
+  if (!std::isfinite(total)) throw Error(ErrorCode::kInvalidPackage, cat("the model gave logits that are no numbers (their greatest is ", most, ")"));
+  return total;
+}
+
+bool penalizes(const GenerateOptions& options) { return options.repetition_penalty != 1 || options.frequency_penalty != 0; }
+
+/// Beam search goes by likelihood alone.
+void check_beams(const GenerateOptions& options) {
+  require(options.num_beams >= 1 && options.num_beams <= kMostSequences, "num_beams", static_cast<double>(options.num_beams), cat("1 (none) to ", kMostSequences));
+  require(std::isfinite(options.length_penalty), "length_penalty", options.length_penalty, "a finite number");
+  if (options.num_beams == 1) {
+    if (options.length_penalty != 1 || options.early_stopping != EarlyStopping::kNo) {
+      throw Error(ErrorCode::kInvalidArgument, "length_penalty and early_stopping are for beam search; set num_beams above 1 too");
+    }
+    return;
+  }
+  if (options.temperature != 0) {
+    throw Error(ErrorCode::kInvalidArgument, cat("num_beams is ", options.num_beams, " and temperature ", options.temperature,
+                                                 ": beam search does not draw; set the one to 1 or the other to 0"));
+  }
+  if (options.num_sequences > options.num_beams) {
+    throw Error(ErrorCode::kInvalidArgument, cat("num_sequences is ", options.num_sequences, "; at most num_beams, which is ", options.num_beams));
+  }
 }
 
 /// All below the k-th largest go; those equal to it stay.
@@ -85,8 +111,9 @@ void check_options(const GenerateOptions& options) {
   require(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty), "repetition_penalty", options.repetition_penalty, "above 0");
   require(std::isfinite(options.frequency_penalty), "frequency_penalty", options.frequency_penalty, "a finite number");
   require(options.num_sequences >= 1 && options.num_sequences <= kMostSequences, "num_sequences", number(options.num_sequences), cat("1 to ", kMostSequences));
-  if (options.num_sequences > 1 && options.temperature == 0) {
-    throw Error(ErrorCode::kInvalidArgument, cat("num_sequences is ", options.num_sequences, " with temperature 0: they would all be the same; set a temperature"));
+  check_beams(options);
+  if (options.num_sequences > 1 && options.temperature == 0 && options.num_beams == 1) {
+    throw Error(ErrorCode::kInvalidArgument, cat("num_sequences is ", options.num_sequences, " with temperature 0: they would all be the same; set a temperature or num_beams"));
   }
   if (options.temperature == 0 && (options.top_k > 0 || options.top_p < 1 || options.min_p > 0)) {
     throw Error(ErrorCode::kInvalidArgument, "top_k, top_p and min_p are for drawing; set a temperature above 0 too");
@@ -97,7 +124,10 @@ void check_options(const GenerateOptions& options) {
 }
 
 Sampler::Sampler(const GenerateOptions& options, std::span<const std::int64_t> prompt, std::int64_t vocabulary, std::uint64_t number)
-    : options_(options), seen_(static_cast<std::size_t>(vocabulary)), count_(static_cast<std::size_t>(vocabulary)), random_(mixed(options.seed, number)) {
+    : options_(options), random_(mixed(options.seed, number)) {
+  if (!penalizes(options)) return;
+  seen_.resize(static_cast<std::size_t>(vocabulary));
+  count_.resize(static_cast<std::size_t>(vocabulary));
   for (const std::int64_t id : prompt) seen_[static_cast<std::size_t>(id)] = 1;
 }
 
@@ -125,14 +155,16 @@ std::vector<float> Sampler::processed(std::span<const float> logits) const {
   return scores;
 }
 
+void Sampler::count(std::int64_t id) {
+  if (seen_.empty()) return;
+  seen_[static_cast<std::size_t>(id)] = 1;
+  ++count_[static_cast<std::size_t>(id)];
+}
+
 Sampler::Choice Sampler::next(std::span<const float> logits) {
-  const auto likeliest = [](std::span<const float> of) { return static_cast<std::size_t>(std::max_element(of.begin(), of.end()) - of.begin()); };
-  const float most = logits[likeliest(logits)];
-  const double total = log_sum(logits, most);
-  if (!std::isfinite(total)) throw Error(ErrorCode::kInvalidPackage, cat("the model gave logits that are no numbers (their greatest is ", most, ")"));
+  const double total = log_sum(logits);
   std::size_t chosen = 0;
-  const bool plain = options_.repetition_penalty == 1 && options_.frequency_penalty == 0;
-  if (options_.temperature == 0 && plain) {
+  if (options_.temperature == 0 && !penalizes(options_)) {
     chosen = likeliest(logits);
   } else {
     const std::vector<float> scores = processed(logits);
@@ -150,9 +182,16 @@ Sampler::Choice Sampler::next(std::span<const float> logits) {
       }
     }
   }
-  seen_[chosen] = 1;
-  ++count_[chosen];
+  count(static_cast<std::int64_t>(chosen));
   return {static_cast<std::int64_t>(chosen), static_cast<float>(static_cast<double>(logits[chosen]) - total)};
+}
+
+std::vector<float> log_softmax(std::span<const float> logits) {
+  const double total = log_sum(logits);
+  std::vector<float> scores;
+  scores.reserve(logits.size());
+  for (const float logit : logits) scores.push_back(static_cast<float>(static_cast<double>(logit) - total));
+  return scores;
 }
 
 }  // namespace portfire

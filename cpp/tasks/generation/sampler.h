@@ -12,6 +12,9 @@ namespace portfire {
 /// Throws kInvalidArgument on options that mean nothing or contradict one another.
 void check_options(const GenerateOptions& options);
 
+/// log(softmax(logits)), float32 [V]. Throws kInvalidPackage where no logit is a number above -inf, or one is NaN.
+std::vector<float> log_softmax(std::span<const float> logits);
+
 /// Chooses one token after another for one text. Not thread-safe.
 class Sampler {
  public:
@@ -25,15 +28,17 @@ class Sampler {
   /// `logits` is float32 [V]. Throws kInvalidPackage where no logit is a number above -inf, or one is NaN.
   Choice next(std::span<const float> logits);
 
-  /// The logits as they are drawn from: -inf for what is left out. For tests against other implementations.
+  /// The logits as they are drawn from: penalties, temperature, -inf for what is left out.
   [[nodiscard]] std::vector<float> processed(std::span<const float> logits) const;
+  /// One more token of the text that `next` did not choose.
+  void count(std::int64_t id);
 
  private:
   void penalize(std::vector<float>& scores) const;
 
   GenerateOptions options_;
-  std::vector<std::uint8_t> seen_;      ///< of each token: in the prompt or the text
-  std::vector<std::int32_t> count_;     ///< of each token: how often in the text
+  std::vector<std::uint8_t> seen_;      ///< of each token: in the prompt or the text; empty where there is no penalty
+  std::vector<std::int32_t> count_;     ///< of each token: how often in the text; empty where there is no penalty
   std::mt19937_64 random_;
 };
 

@@ -3,76 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string_view>
 
 #include "../../archive/expect_error.h"
-#include "../fake_engine.h"
+#include "sums.h"
+#include "tasks/generation/logits.h"
 
 namespace portfire {
 namespace {
 
-constexpr std::int64_t kVocabulary = 10;
-constexpr std::string_view kDigits =
-    R"({"model": {"type": "BPE", "vocab": {"0":0,"1":1,"2":2,"3":3,"4":4,"5":5,"6":6,"7":7,"8":8,"9":9}, "merges": []}, "decoder": {"type": "Fuse"}})";
-
-Tokenizer digits() { return Tokenizer::from_bytes(std::as_bytes(std::span(kDigits)), "digits"); }
-
-/// Says that the next digit is the sum of all digits so far, which it keeps in its state, modulo 10; each row by itself.
-std::vector<NamedTensor> sums(std::span<const Tensor> inputs) {
-  const auto ids = inputs[0].values<std::int64_t>();
-  const auto select = inputs[2].values<std::int64_t>();
-  const std::int64_t rows = inputs[0].shape()[0];
-  const std::int64_t count = inputs[0].shape()[1];
-  auto* state = const_cast<float*>(static_cast<const float*>(inputs[3].data()));
-  std::vector<float> sum;
-  for (std::int64_t row = 0; row < rows; ++row) {
-    for (std::int64_t k = 0; k < count; ++k) {
-      state[row] += static_cast<float>(ids[static_cast<std::size_t>(row * count + k)]);
-      sum.push_back(state[row]);
-    }
-  }
-  Tensor logits = Tensor::zeros(DType::kFloat32, {static_cast<std::int64_t>(select.size()), kVocabulary});
-  auto* target = static_cast<float*>(logits.mutable_data());
-  for (std::size_t k = 0; k < select.size(); ++k) {
-    target[k * kVocabulary + static_cast<std::size_t>(sum[static_cast<std::size_t>(select[k])]) % kVocabulary] = 1;
-  }
-  return {{"logits", logits}};
-}
-
-struct Sums {
-  test::FakeEngine engine{{{"forward", sums}}};
-  Manifest manifest;
-
-  explicit Sums(std::int64_t context = 100) {
-    manifest.name = "sums";
-    manifest.generation = GenerationSpec{.context = context, .stop_tokens = {0}};
-    const auto spec = [](const char* name, DType dtype, const std::vector<Dimension>& shape) {
-      TensorSpec made;
-      made.name = name;
-      made.dtype = dtype;
-      made.shape = shape;
-      return made;
-    };
-    const Dimension n{.size = -1, .symbol = "N"};
-    const Dimension s{.size = -1, .symbol = "S"};
-    const Dimension r{.size = -1, .symbol = "R"};
-    manifest.methods = {{.name = "forward",
-                         .inputs = {spec("ids", DType::kInt64, {n, s}), spec("positions", DType::kInt64, {n, s}),
-                                    spec("select", DType::kInt64, {r}), spec("sum", DType::kFloat32, {n})},
-                         .outputs = {spec("logits", DType::kFloat32, {r, {.size = kVocabulary, .symbol = {}}})}}};
-  }
-
-  Generator start(std::vector<std::int64_t> prompt, const GenerateOptions& options) const {
-    return {engine, manifest, digits(), std::move(prompt), options};
-  }
-  Generation write(std::vector<std::int64_t> prompt, const GenerateOptions& options) const {
-    Generator generator = start(std::move(prompt), options);
-    while (generator.step()) {
-    }
-    return generator.result();
-  }
-};
-
+using test::kVocabulary;
+using test::Sums;
 using Ids = std::vector<std::int64_t>;
 
 TEST(Generator, ReadsThePromptInOneCallAndGoesOnTokenByToken) {
@@ -114,7 +54,7 @@ TEST(Generator, GivesTheTextAsItComes) {
   bool goes_on = true;
   while (goes_on) {
     goes_on = generator.step();
-    parts.push_back(generator.take_text(0));
+    parts.push_back(generator.take_text());
   }
   EXPECT_EQ(parts, (std::vector<std::string>{"3", "", "62"})) << "6 may begin a stop string";
 }
@@ -165,7 +105,7 @@ TEST(Generator, ARowKeepsItsStateWhenOthersLeave) {
 
 TEST(Generator, ScoresATextAsItWouldBeWritten) {
   const Sums sums;
-  const Tensor logits = Generator::score(sums.engine, sums.manifest, Ids{1, 2, 3, 6, 9});
+  const Tensor logits = score(sums.engine, sums.manifest, Ids{1, 2, 3, 6, 9});
   EXPECT_EQ(logits.shape(), (Dims{4, kVocabulary}));
   const auto values = logits.values<float>();
   for (const auto& [row, digit] : std::vector<std::pair<std::size_t, std::size_t>>{{0, 1}, {1, 3}, {2, 6}, {3, 2}}) {

@@ -1,0 +1,204 @@
+#include "serving/text_worker.h"
+
+#include <utility>
+#include <vector>
+
+#include "core/text.h"
+
+namespace portfire {
+namespace {
+
+Error error_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::exception& error) {
+    return {ErrorCode::kInternal, error.what()};
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> Ticket::next() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return ended_ || first_.text.size() > taken_; });
+  if (first_.text.size() > taken_) return first_.text.substr(std::exchange(taken_, first_.text.size()));
+  if (error_) throw Error(*error_);
+  return std::nullopt;
+}
+
+Generation Ticket::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return ended_; });
+  if (error_) throw Error(*error_);
+  return *result_;
+}
+
+void Ticket::give_up() {
+  const std::lock_guard lock(mutex_);
+  given_up_ = true;
+}
+
+void Ticket::cancel() {
+  give_up();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return ended_; });
+}
+
+GeneratedText Ticket::first() const {
+  const std::lock_guard lock(mutex_);
+  return first_;
+}
+
+bool Ticket::given_up() const {
+  const std::lock_guard lock(mutex_);
+  return given_up_;
+}
+
+void Ticket::publish(const Writing& writing) {
+  const GeneratedText& now = writing.first();
+  {
+    const std::lock_guard lock(mutex_);
+    const auto from = static_cast<std::ptrdiff_t>(first_.ids.size());
+    first_.text += now.text.substr(first_.text.size());
+    first_.ids.insert(first_.ids.end(), now.ids.begin() + from, now.ids.end());
+    first_.log_probabilities.insert(first_.log_probabilities.end(), now.log_probabilities.begin() + from, now.log_probabilities.end());
+  }
+  changed_.notify_all();
+}
+
+void Ticket::end(const Writing& writing, std::optional<Error> error) {
+  {
+    const std::lock_guard lock(mutex_);
+    result_ = writing.result();
+    first_ = result_->sequences.front();
+    error_ = std::move(error);
+    ended_ = true;
+  }
+  changed_.notify_all();
+}
+
+TextWorker::TextWorker(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length, std::int64_t max_waiting)
+    : max_waiting_(max_waiting), batch_(engine, manifest, rows, length) {
+  stats_.max_sequences = rows;
+  stats_.cache_bytes = rows * GenerationBatch::row_bytes(manifest, length);
+  thread_ = std::thread([this] { work(); });
+}
+
+TextWorker::~TextWorker() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_to_do_.notify_all();
+  thread_.join();
+}
+
+std::shared_ptr<Ticket> TextWorker::submit(std::shared_ptr<Writing> writing) {
+  if (writing->most_rows() > batch_.capacity()) {
+    const char* name = writing->prompt().options.num_beams > 1 ? "num_beams" : "num_sequences";
+    throw Error(ErrorCode::kInvalidArgument, cat(name, " is ", writing->most_rows(), "; this batcher writes ", batch_.capacity(), " texts at once"));
+  }
+  auto ticket = std::make_shared<Ticket>();
+  {
+    const std::lock_guard lock(mutex_);
+    if (static_cast<std::int64_t>(waiting_.size()) >= max_waiting_) {
+      throw Error(ErrorCode::kResourceExhausted, cat(waiting_.size(), " prompts wait already, of ", max_waiting_, " that may; try again later"));
+    }
+    waiting_.push_back({.writing = std::move(writing), .ticket = ticket});
+    stats_.waiting = static_cast<std::int64_t>(waiting_.size());
+  }
+  work_to_do_.notify_one();
+  return ticket;
+}
+
+BatcherStats TextWorker::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void TextWorker::work() {
+  while (take_requests()) {
+    try {
+      drop_given_up();
+      step();
+    } catch (...) {  // no memory, say: whom it concerns cannot be told apart
+      end_all(error_of(std::current_exception()));
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    for (Request& request : waiting_) running_.emplace(std::move(request.writing), std::move(request.ticket));
+    waiting_.clear();
+    stats_.waiting = 0;
+  }
+  end_all(std::nullopt);
+}
+
+bool TextWorker::take_requests() {
+  std::unique_lock lock(mutex_);
+  work_to_do_.wait(lock, [&] { return stopping_ || !waiting_.empty() || !running_.empty(); });
+  if (stopping_) return false;
+  std::erase_if(waiting_, [&](Request& request) {  // drop_given_up() ends them
+    return request.ticket->given_up() && running_.emplace(std::move(request.writing), std::move(request.ticket)).second;
+  });
+  while (!waiting_.empty() && batch_.takes(*waiting_.front().writing)) {
+    Request& next = waiting_.front();
+    running_.emplace(next.writing, std::move(next.ticket));
+    batch_.join(std::move(next.writing));
+    waiting_.pop_front();
+  }
+  stats_.waiting = static_cast<std::int64_t>(waiting_.size());
+  return true;
+}
+
+void TextWorker::drop_given_up() {
+  std::vector<std::shared_ptr<Writing>> leaving;
+  for (const auto& [writing, ticket] : running_) {
+    if (ticket->given_up()) leaving.push_back(writing);
+  }
+  for (const std::shared_ptr<Writing>& writing : leaving) {
+    batch_.leave(*writing);
+    writing->cancel();
+    end(writing, std::nullopt, &BatcherStats::cancelled);
+  }
+}
+
+void TextWorker::step() {
+  if (batch_.empty()) return;
+  for (const GenerationBatch::Progress& progress : batch_.step()) {
+    if (progress.error) {
+      end(progress.writing, error_of(progress.error), &BatcherStats::failed);
+    } else if (progress.ended) {
+      end(progress.writing, std::nullopt, &BatcherStats::finished);
+    } else {
+      running_.at(progress.writing)->publish(*progress.writing);
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  ++stats_.steps;
+  stats_.sequences = batch_.rows();
+}
+
+void TextWorker::end(const std::shared_ptr<Writing>& writing, std::optional<Error> error, std::int64_t BatcherStats::*count) {
+  const auto found = running_.find(writing);
+  {
+    const std::lock_guard lock(mutex_);
+    ++(stats_.*count);
+    stats_.sequences = batch_.rows();
+  }
+  found->second->end(*writing, std::move(error));
+  running_.erase(found);
+}
+
+void TextWorker::end_all(const std::optional<Error>& error) {
+  while (!running_.empty()) {
+    const std::shared_ptr<Writing> writing = running_.begin()->first;
+    batch_.leave(*writing);
+    if (!error) writing->cancel();
+    end(writing, error, error ? &BatcherStats::failed : &BatcherStats::cancelled);
+  }
+}
+
+}  // namespace portfire

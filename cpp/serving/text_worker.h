@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <portfire/error.h>
+#include <portfire/generate.h>
+#include <portfire/manifest.h>
+#include <portfire/text_batcher.h>
+
+#include "core/engine.h"
+#include "tasks/generation/generation_batch.h"
+
+namespace portfire {
+
+/// The texts of one prompt, between the thread that writes them and who waits for them. Thread-safe.
+class Ticket {
+ public:
+  /// What has become certain of the first text since the last call; nothing at its end. Throws why the texts could not be
+  /// written.
+  std::optional<std::string> next();
+  /// Waits for the end. Throws as `next`.
+  Generation wait();
+  /// Asks for the end, and does not wait for it.
+  void give_up();
+  /// Waits for the end too.
+  void cancel();
+  /// As far as it has come.
+  [[nodiscard]] GeneratedText first() const;
+
+ private:
+  friend class TextWorker;
+
+  /// Takes over what has come.
+  void publish(const Writing& writing);
+  void end(const Writing& writing, std::optional<Error> error);
+  [[nodiscard]] bool given_up() const;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  GeneratedText first_;
+  std::size_t taken_ = 0;  ///< bytes of its text
+  std::optional<Generation> result_;
+  std::optional<Error> error_;
+  bool ended_ = false;
+  bool given_up_ = false;
+};
+
+/// A thread that steps a batch for as long as anybody's text is not at its end. Refers to the engine and the manifest.
+/// Thread-safe.
+class TextWorker {
+ public:
+  TextWorker(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length, std::int64_t max_waiting);
+  /// Ends all texts as cancelled.
+  ~TextWorker();
+  TextWorker(const TextWorker&) = delete;
+  TextWorker& operator=(const TextWorker&) = delete;
+
+  /// In the order of the calls. Throws kInvalidArgument on more rows than there are, kResourceExhausted where too many wait.
+  std::shared_ptr<Ticket> submit(std::shared_ptr<Writing> writing);
+  [[nodiscard]] BatcherStats stats() const;
+
+ private:
+  struct Request {
+    std::shared_ptr<Writing> writing;
+    std::shared_ptr<Ticket> ticket;
+  };
+
+  void work();
+  /// Waits for something to do; false when there will be nothing more.
+  bool take_requests();
+  void drop_given_up();
+  void step();
+  void end(const std::shared_ptr<Writing>& writing, std::optional<Error> error, std::int64_t BatcherStats::*count);
+  /// Ends those that run: with the error, or as cancelled.
+  void end_all(const std::optional<Error>& error);
+
+  const std::int64_t max_waiting_;
+  mutable std::mutex mutex_;
+  std::condition_variable work_to_do_;
+  std::deque<Request> waiting_;  ///< under mutex_, as these two
+  BatcherStats stats_;
+  bool stopping_ = false;
+  GenerationBatch batch_;                                                      ///< the thread's own, as what follows
+  std::map<std::shared_ptr<Writing>, std::shared_ptr<Ticket>> running_;
+  std::thread thread_;
+};
+
+}  // namespace portfire

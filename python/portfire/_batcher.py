@@ -1,0 +1,65 @@
+"""What `TextBatcher` has beyond the native class: waiting without blocking."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from portfire import _core
+from portfire._core import Generation, TextStream
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, ThreadPoolExecutor
+
+
+async def parts_of(executor: Executor, start: Callable[[], TextStream]) -> AsyncIterator[str]:
+    """The parts of a text, waited for on the executor's threads. Leaving it early ends the text."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    stream = await loop.run_in_executor(executor, start)
+    try:
+        while (part := await loop.run_in_executor(executor, next, stream, None)) is not None:
+            yield part
+    finally:
+        stream.cancel()
+
+
+class TextBatcher(_core.TextBatcher):
+    """Writes the texts of many prompts together, on a thread of its own. Any number of threads may call it at
+    once, and none holds the GIL.
+
+    Args:
+        max_sequences: texts that are written at once, 16 unless said; a prompt with several texts or beams
+            counts for as many.
+        max_tokens: of a prompt and its text together; 0 is the package's context.
+        max_cache_bytes: of what the model keeps of all texts: fewer are written at once; 0 is no bound.
+        max_waiting: prompts that may wait for their turn, 1024 unless said; more raise ResourceExhaustedError.
+    """
+
+    _executor: ThreadPoolExecutor | None = None
+
+    async def generate_async(self, prompt: str | os.PathLike[str] | bytes, **options: Any) -> Generation:
+        """`generate` without blocking the event loop."""
+        import asyncio
+
+        def call() -> Generation:
+            return self.generate(prompt, **options)
+
+        return await asyncio.get_running_loop().run_in_executor(self._waiters(), call)
+
+    async def stream_async(
+        self, prompt: str | os.PathLike[str] | bytes, **options: Any
+    ) -> AsyncIterator[str]:
+        """`stream` without blocking the event loop. Leaving it early ends the text."""
+        async for part in parts_of(self._waiters(), lambda: self.stream(prompt, **options)):
+            yield part
+
+    def _waiters(self) -> ThreadPoolExecutor:
+        """Threads that only wait: one for each text that is written."""
+        if self._executor is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._executor = ThreadPoolExecutor(self.stats.max_sequences, thread_name_prefix="portfire")
+        return self._executor
