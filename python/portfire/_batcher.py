@@ -35,7 +35,7 @@ class TextBatcher(_core.TextBatcher):
             counts for as many.
         max_tokens: of a prompt and its text together; 0 is the package's context.
         max_cache_bytes: of what the model keeps of all texts: fewer are written at once; 0 is no bound.
-        max_waiting: prompts that may wait for their turn, 1024 unless said; more raise ResourceExhaustedError.
+        max_waiting: prompts that may wait, 1024 unless said; more raise ResourceExhaustedError.
     """
 
     _executor: ThreadPoolExecutor | None = None

@@ -41,19 +41,31 @@ def _visible(positions: Tensor, room: int) -> Tensor:
     return places.unsqueeze(0).unsqueeze(0).unsqueeze(0) <= positions.unsqueeze(1).unsqueeze(3)
 
 
+def _initialise(model: nn.Module, layers: int) -> None:
+    """GPT-2's: small normal weights, smaller where 2 x `layers` of them add up; biases 0."""
+    for name, parameter in model.named_parameters():
+        if parameter.dim() > 1:
+            last = name.endswith(("out.weight", "down.weight"))
+            nn.init.normal_(parameter, std=0.02 / (2 * layers) ** 0.5 if last else 0.02)
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
+
+
 class GPTBlock(nn.Module):
     """Pre-norm attention and a feed-forward network (Radford et al. 2019, GPT-2)."""
 
-    def __init__(self, channels: int, heads: int, dropout: float, bias: bool) -> None:
+    def __init__(
+        self, channels: int, heads: int, hidden: int, dropout: float, bias: bool, epsilon: float
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.norm_1 = nn.LayerNorm(channels, bias=bias)
+        self.norm_1 = nn.LayerNorm(channels, eps=epsilon, bias=bias)
         self.qkv = nn.Linear(channels, 3 * channels, bias=bias)
         self.out = nn.Linear(channels, channels, bias=bias)
-        self.norm_2 = nn.LayerNorm(channels, bias=bias)
-        self.up = nn.Linear(channels, 4 * channels, bias=bias)
-        self.down = nn.Linear(4 * channels, channels, bias=bias)
+        self.norm_2 = nn.LayerNorm(channels, eps=epsilon, bias=bias)
+        self.up = nn.Linear(channels, hidden, bias=bias)
+        self.down = nn.Linear(hidden, channels, bias=bias)
         self.drop = nn.Dropout(dropout)
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,7 +97,8 @@ class GPTBlock(nn.Module):
 
 
 class GPT(LanguageModel):
-    """Learned positions, pre-norm blocks, the head tied to the embedding."""
+    """Learned positions, pre-norm blocks, the head tied to the embedding; `hidden` is 4 x channels by
+    custom."""
 
     def __init__(
         self,
@@ -95,22 +108,21 @@ class GPT(LanguageModel):
         layers: int,
         heads: int,
         channels: int,
+        hidden: int | None = None,
         dropout: float = 0.0,
         bias: bool = True,
+        epsilon: float = 1e-5,
     ) -> None:
         super().__init__()
         self.shape = (layers, heads, channels // heads)
         self.token = nn.Embedding(vocabulary, channels)
         self.position = nn.Embedding(context, channels)
         self.drop = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(GPTBlock(channels, heads, dropout, bias) for _ in range(layers))
-        self.norm = nn.LayerNorm(channels, bias=bias)
-        for name, parameter in self.named_parameters():
-            if parameter.dim() > 1:
-                last = name.endswith(("out.weight", "down.weight"))
-                nn.init.normal_(parameter, std=0.02 / (2 * layers) ** 0.5 if last else 0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
+        self.blocks = nn.ModuleList(
+            GPTBlock(channels, heads, hidden or 4 * channels, dropout, bias, epsilon) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(channels, eps=epsilon, bias=bias)
+        _initialise(self, layers)
 
     def forward(self, ids: Tensor, positions: Tensor, select: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         rows = torch.arange(ids.size(0), device=ids.device).unsqueeze(1)
@@ -136,11 +148,12 @@ class LlamaBlock(nn.Module):
     """Pre-norm by the root mean square, rotary positions, grouped-query attention, SwiGLU (Touvron et al.
     2023, arXiv:2302.13971, arXiv:2307.09288)."""
 
-    def __init__(self, channels: int, heads: int, kv_heads: int, hidden: int, epsilon: float) -> None:
+    def __init__(
+        self, channels: int, heads: int, kv_heads: int, size: int, hidden: int, epsilon: float
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.kv_heads = kv_heads
-        size = channels // heads
         self.norm_1 = nn.RMSNorm(channels, eps=epsilon)
         self.q = nn.Linear(channels, heads * size, bias=False)
         self.k = nn.Linear(channels, kv_heads * size, bias=False)
@@ -204,7 +217,9 @@ def _rotated(x: Tensor, turn: Tensor) -> Tensor:
 
 
 class Llama(LanguageModel):
-    """Rotary positions, RMSNorm, SwiGLU and grouped-query attention; the head may be the embedding's."""
+    """Rotary positions, RMSNorm, SwiGLU and grouped-query attention; the head may be the embedding's.
+    `frequencies` [D / 2] are the angles by which a pair is turned for each position, instead of `base`'s;
+    `head_size` is D, channels / heads by custom."""
 
     def __init__(
         self,
@@ -219,19 +234,24 @@ class Llama(LanguageModel):
         tied: bool = True,
         epsilon: float = 1e-5,
         base: float = 10000.0,
+        frequencies: Tensor | None = None,
+        head_size: int | None = None,
     ) -> None:
         super().__init__()
-        size = channels // heads
+        size = head_size or channels // heads
         self.shape = (layers, kv_heads, size)
         self.token = nn.Embedding(vocabulary, channels)
         self.blocks = nn.ModuleList(
-            LlamaBlock(channels, heads, kv_heads, hidden, epsilon) for _ in range(layers)
+            LlamaBlock(channels, heads, kv_heads, size, hidden, epsilon) for _ in range(layers)
         )
         self.norm = nn.RMSNorm(channels, eps=epsilon)
         self.head = nn.Linear(channels, vocabulary, bias=False)
         if tied:
             self.head.weight = self.token.weight
-        angle = torch.arange(context).unsqueeze(1) * base ** -(torch.arange(0, size, 2) / size)
+        _initialise(self, layers)
+        if frequencies is None:
+            frequencies = base ** -(torch.arange(0, size, 2) / size)
+        angle = torch.arange(context).unsqueeze(1) * frequencies
         self.turn: Tensor
         self.register_buffer("turn", torch.stack([angle.cos(), angle.sin()], 2), persistent=False)
 
@@ -259,10 +279,19 @@ class Llama(LanguageModel):
         return dict.fromkeys(("keys", "values"), (layers, "N", heads, "T", size))
 
 
+def _tie(embedding: nn.Embedding, head: nn.Linear) -> None:
+    """The head's weight becomes the embedding's, as small as a head's is and its bias 0."""
+    head.weight = embedding.weight
+    nn.init.normal_(embedding.weight, std=0.1)
+    nn.init.zeros_(head.bias)
+
+
 class GRULanguageModel(LanguageModel):
     """An embedding, GRU layers and a linear head; its state is the layers' last hidden states."""
 
-    def __init__(self, vocabulary: int, *, layers: int, channels: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, vocabulary: int, *, layers: int, channels: int, dropout: float = 0.0, tied: bool = False
+    ) -> None:
         super().__init__()
         self.token = nn.Embedding(vocabulary, channels)
         self.gru = nn.GRU(
@@ -270,6 +299,8 @@ class GRULanguageModel(LanguageModel):
         )
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(channels, vocabulary)
+        if tied:
+            _tie(self.token, self.head)
 
     def forward(self, ids: Tensor, positions: Tensor, select: Tensor, hidden: Tensor) -> Tensor:
         x, last = self.gru(self.token(ids), hidden)
@@ -288,7 +319,9 @@ class GRULanguageModel(LanguageModel):
 class LSTMLanguageModel(LanguageModel):
     """An embedding, LSTM layers and a linear head; its state is the layers' last hidden states and cells."""
 
-    def __init__(self, vocabulary: int, *, layers: int, channels: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, vocabulary: int, *, layers: int, channels: int, dropout: float = 0.0, tied: bool = False
+    ) -> None:
         super().__init__()
         self.token = nn.Embedding(vocabulary, channels)
         self.lstm = nn.LSTM(
@@ -296,6 +329,8 @@ class LSTMLanguageModel(LanguageModel):
         )
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(channels, vocabulary)
+        if tied:
+            _tie(self.token, self.head)
 
     def forward(self, ids: Tensor, positions: Tensor, select: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
         x, (last_hidden, last_cell) = self.lstm(self.token(ids), (hidden, cell))
