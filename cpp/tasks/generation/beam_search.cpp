@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "tasks/generation/likelihood.h"
+
 namespace portfire {
 
 BeamSearch::BeamSearch(Prompt prompt, const WrittenText& begin) : prompt_(std::move(prompt)) {

@@ -9,6 +9,7 @@
 #include <portfire/error.h>
 
 #include "core/text.h"
+#include "tasks/generation/likelihood.h"
 
 namespace portfire {
 namespace {
@@ -25,18 +26,6 @@ std::uint64_t mixed(std::uint64_t seed, std::uint64_t number) {
   std::uint32_t words[2];
   sequence.generate(words, words + 2);
   return std::uint64_t{words[0]} << 32 | words[1];
-}
-
-std::size_t likeliest(std::span<const float> logits) { return static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()); }
-
-/// log(sum(exp(logits)))
-double log_sum(std::span<const float> logits) {
-  const float most = logits[likeliest(logits)];
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - static_cast<double>(most));
-  const double total = static_cast<double>(most) + std::log(sum);
-  if (!std::isfinite(total)) throw Error(ErrorCode::kInvalidPackage, cat("the model gave logits that are no numbers (their greatest is ", most, ")"));
-  return total;
 }
 
 bool penalizes(const GenerateOptions& options) { return options.repetition_penalty != 1 || options.frequency_penalty != 0; }
@@ -142,6 +131,23 @@ void Sampler::penalize(std::vector<float>& scores) const {
   for (std::size_t k = 0; k < scores.size(); ++k) scores[k] -= static_cast<float>(options_.frequency_penalty) * static_cast<float>(count_[k]);
 }
 
+/// With the probabilities softmax(scores), of which `most` is the greatest.
+std::size_t Sampler::drawn(std::span<const float> scores, float most) {
+  std::vector<float> weights(scores.size());
+  for (std::size_t k = 0; k < scores.size(); ++k) weights[k] = scores[k] == kNever ? 0 : exp_below(scores[k] - most);
+  double sum = 0;
+  for (const float weight : weights) sum += static_cast<double>(weight);
+  double left = static_cast<double>(random_() >> 11) * 0x1.0p-53 * sum;
+  std::size_t last = 0;
+  for (std::size_t k = 0; k < weights.size(); ++k) {
+    if (weights[k] == 0) continue;
+    last = k;
+    left -= static_cast<double>(weights[k]);
+    if (left < 0) break;
+  }
+  return last;
+}
+
 std::vector<float> Sampler::processed(std::span<const float> logits) const {
   std::vector<float> scores(logits.begin(), logits.end());
   penalize(scores);
@@ -170,28 +176,11 @@ Sampler::Choice Sampler::next(std::span<const float> logits) {
     const std::vector<float> scores = processed(logits);
     chosen = likeliest(scores);
     if (options_.temperature > 0) {
-      std::vector<double> weight(scores.size());
-      double sum = 0;
-      for (std::size_t k = 0; k < scores.size(); ++k) sum += weight[k] = std::exp(static_cast<double>(scores[k]) - static_cast<double>(scores[chosen]));
-      double left = static_cast<double>(random_() >> 11) * 0x1.0p-53 * sum;
-      for (std::size_t k = 0; k < weight.size(); ++k) {
-        if (weight[k] > 0 && (left -= weight[k]) < 0) {
-          chosen = k;
-          break;
-        }
-      }
+      chosen = drawn(scores, scores[chosen]);
     }
   }
   count(static_cast<std::int64_t>(chosen));
   return {static_cast<std::int64_t>(chosen), static_cast<float>(static_cast<double>(logits[chosen]) - total)};
-}
-
-std::vector<float> log_softmax(std::span<const float> logits) {
-  const double total = log_sum(logits);
-  std::vector<float> scores;
-  scores.reserve(logits.size());
-  for (const float logit : logits) scores.push_back(static_cast<float>(static_cast<double>(logit) - total));
-  return scores;
 }
 
 }  // namespace portfire

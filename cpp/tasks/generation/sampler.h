@@ -12,9 +12,6 @@ namespace portfire {
 /// Throws kInvalidArgument on options that mean nothing or contradict one another.
 void check_options(const GenerateOptions& options);
 
-/// log(softmax(logits)), float32 [V]. Throws kInvalidPackage where no logit is a number above -inf, or one is NaN.
-std::vector<float> log_softmax(std::span<const float> logits);
-
 /// Chooses one token after another for one text. Not thread-safe.
 class Sampler {
  public:
@@ -35,6 +32,7 @@ class Sampler {
 
  private:
   void penalize(std::vector<float>& scores) const;
+  std::size_t drawn(std::span<const float> scores, float most);
 
   GenerateOptions options_;
   std::vector<std::uint8_t> seen_;      ///< of each token: in the prompt or the text; empty where there is no penalty
