@@ -245,6 +245,7 @@ void activate(Activation activation, float* y, std::int64_t count) {
   }
 }
 
+#include "engine/graph/kernels/direct/linear_code.h"
 #include "engine/graph/kernels/direct/pointwise_code.h"
 
 void lstm(const Lstm& p, std::int64_t first, std::int64_t last) {

@@ -127,6 +127,28 @@ struct PointwiseChain {
   float* y = nullptr;
 };
 
+/// How the values of a linear layer's weight are kept. What is computed is float32.
+enum class Kept { kFloat32, kBFloat16, kInt8 };
+
+/// Values of one output, for inputs in a row, that a word of 32 bits holds, the first in its lowest bits.
+constexpr std::int64_t values_of_word(Kept kept) { return kept == Kept::kInt8 ? 4 : kept == Kept::kBFloat16 ? 2 : 1; }
+
+inline constexpr std::int64_t kMostWidened = 4;  ///< panels that are widened at a time
+
+/// Rows of float32 times a packed weight, y = min(max(scale (x W) + bias + other, low), high). A row's sums are made in the same
+/// order whatever other rows there are.
+struct Linear {
+  Kept kept = Kept::kFloat32;
+  const float* x = nullptr;            ///< [rows, inputs]
+  const std::int32_t* weight = nullptr;  ///< [panels, words of the inputs, width]; of float32 the bits
+  const float* scale = nullptr;        ///< [panels * width]: of kInt8 what a value is worth, divided by 2^24
+  const float* bias = nullptr;         ///< [panels * width]
+  const float* other = nullptr;        ///< where there is one, as y
+  float low = 0, high = 0;
+  float* y = nullptr;                  ///< [rows, outputs]
+  std::int64_t inputs = 0, outputs = 0;
+};
+
 /// Kernels of our own, for layers that are over before oneDNN has begun, and where it is slow for those that are not;
 /// the same code, compiled for the vectors that a processor may have.
 struct Kernels {
@@ -134,6 +156,8 @@ struct Kernels {
   std::int64_t most_products;  ///< multiplications of a linear layer beyond which oneDNN is faster
   bool convolves;  ///< faster than oneDNN, however large the convolution
   void (*multiply)(const Product& product, std::int64_t first_row, std::int64_t last_row);
+  /// The panels' outputs of the rows; `room` holds kMostWidened * inputs * width floats, where there are more rows than a few.
+  void (*linear)(const Linear& linear, std::int64_t first_row, std::int64_t last_row, std::int64_t first_panel, std::int64_t last_panel, float* room);
   /// Lines of y from `first` to `last`, counted through all images.
   void (*depthwise)(const Depthwise& depthwise, std::int64_t first, std::int64_t last);
   void (*lstm)(const Lstm& lstm, std::int64_t first_row, std::int64_t last_row);
