@@ -36,6 +36,9 @@ void narrow_linears(Block& block, direct::Kept kept);
 /// softmax(scale q k^T + mask) v, written out, becomes one kernel. Only for blocks of which no step writes to a tensor.
 void fuse_attention(Block& block);
 
+/// Attention for one query a head, and the writing of rows to a state, go to kernels of our own where they can.
+void attend_directly(Block& block);
+
 /// Batch norms that could not go into a layer become one pass over the data, with the activation that follows.
 void pack_batch_norms(Block& block);
 

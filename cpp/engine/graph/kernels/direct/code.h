@@ -343,4 +343,6 @@ void max_pool(const MaxPool& p, std::int64_t first, std::int64_t last, float* li
   }
 }
 
+#include "engine/graph/kernels/direct/attention_code.h"
+
 }  // namespace
