@@ -68,12 +68,10 @@ struct Attempt {
 /// What is tried, the fastest first.
 std::vector<Attempt> attempts_of(const LoadOptions& options, std::string_view engine) {
   const bool may_reduce = options.precision == Precision::kFastest && engine == kGraph && graph::computes_in_bfloat16(options.device);
-  const bool reduced = options.precision == Precision::kBFloat16;
+  const Precision asked = options.precision == Precision::kFastest ? Precision::kPackaged : options.precision;
   std::vector<Attempt> attempts;
   if (may_reduce) attempts.push_back({levels_of(options.optimization, engine).front(), Precision::kBFloat16});
-  for (const Optimization level : levels_of(options.optimization, engine)) {
-    attempts.push_back({level, reduced ? Precision::kBFloat16 : Precision::kPackaged});
-  }
+  for (const Optimization level : levels_of(options.optimization, engine)) attempts.push_back({level, asked});
   return attempts;
 }
 

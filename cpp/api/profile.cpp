@@ -78,8 +78,7 @@ TuneRow row_from(const JsonNode& node) {
 }
 
 bool is_open_to(const LoadOptions& options, const TuneRow& row) {
-  const bool precise = row.precision == Precision::kPackaged ? options.precision != Precision::kBFloat16
-                                                             : options.precision != Precision::kPackaged;
+  const bool precise = row.precision == options.precision || (options.precision == Precision::kFastest && row.precision != Precision::kInt8);
   const bool trusted = row.engine != "compiled" || options.trust_compiled || !options.trusted_keys.empty();
   return row.problem.empty() && trusted && precise;
 }

@@ -46,7 +46,7 @@ std::vector<LoadOptions> ways(const std::string& path, const LoadOptions& load, 
   if (load.optimization != Optimization::kAuto) levels = {load.optimization};
   std::vector<LoadOptions> all;
   for (const std::string& engine : engines(path, load)) {
-    std::vector<Precision> precisions{load.precision == Precision::kBFloat16 ? Precision::kBFloat16 : Precision::kPackaged};
+    std::vector<Precision> precisions{load.precision == Precision::kFastest ? Precision::kPackaged : load.precision};
     if (load.precision == Precision::kFastest && engine == "graph") precisions.push_back(Precision::kBFloat16);
     for (const Optimization level : levels) {
       if (engine == "compiled" && level != levels.front()) continue;  // its code is as it is

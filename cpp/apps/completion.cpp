@@ -35,7 +35,7 @@ std::string bash_script(const CLI::App& app) {
       "    --device) COMPREPLY=($(compgen -W \"cpu cuda\" -- \"$word\")); return ;;\n"
       "    --engine) COMPREPLY=($(compgen -W \"auto torchscript graph compiled\" -- \"$word\")); return ;;\n"
       "    --optimize) COMPREPLY=($(compgen -W \"auto none freeze full\" -- \"$word\")); return ;;\n"
-      "    --precision) COMPREPLY=($(compgen -W \"packaged bfloat16 fastest\" -- \"$word\")); return ;;\n"
+      "    --precision) COMPREPLY=($(compgen -W \"packaged bfloat16 int8 fastest\" -- \"$word\")); return ;;\n"
       "    completion) COMPREPLY=($(compgen -W \"bash zsh\" -- \"$word\")); return ;;\n"
       "  esac\n"
       "  case ${COMP_WORDS[1]} in\n");

@@ -66,9 +66,9 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
       ->type_name("LEVEL")
       ->check(CLI::IsMember({"auto", "none", "freeze", "full"}))
       ->capture_default_str();
-  command.add_option("--precision", options.precision, "packaged, bfloat16 or fastest (bfloat16 where it holds)")
+  command.add_option("--precision", options.precision, "packaged, bfloat16, int8 (weights of linear layers) or fastest (bfloat16 where it holds)")
       ->type_name("KIND")
-      ->check(CLI::IsMember({"packaged", "bfloat16", "fastest"}))
+      ->check(CLI::IsMember({"packaged", "bfloat16", "int8", "fastest"}))
       ->capture_default_str();
   command.add_option("--max-error", options.max_error, "How far outputs may be off in another precision; 0: the package's tolerance")
       ->type_name("E")

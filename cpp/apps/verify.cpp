@@ -61,9 +61,9 @@ void add_verify(CLI::App& app, int& status) {
       load.precision = Precision::kPackaged;
       if (!verify(options->path, load, options->json)) status = failed;
       if (asked == Precision::kPackaged || engine != "graph") continue;
-      load.precision = Precision::kBFloat16;
+      load.precision = asked == Precision::kFastest ? Precision::kBFloat16 : asked;
       const bool holds = verify(options->path, load, options->json);
-      if (!holds && asked == Precision::kBFloat16) status = failed;  // kFastest does without it
+      if (!holds && asked != Precision::kFastest) status = failed;  // kFastest does without it
     }
   });
 }

@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::array<std::pair<std::string_view, Optimization>, 4> kOptimizations{
     {{"auto", Optimization::kAuto}, {"none", Optimization::kNone}, {"freeze", Optimization::kFreeze}, {"full", Optimization::kFull}}};
-constexpr std::array<std::pair<std::string_view, Precision>, 3> kPrecisions{
-    {{"packaged", Precision::kPackaged}, {"bfloat16", Precision::kBFloat16}, {"fastest", Precision::kFastest}}};
+constexpr std::array<std::pair<std::string_view, Precision>, 4> kPrecisions{
+    {{"packaged", Precision::kPackaged}, {"bfloat16", Precision::kBFloat16}, {"int8", Precision::kInt8}, {"fastest", Precision::kFastest}}};
 
 template <typename Names, typename Value>
 std::string_view name_in(const Names& names, Value value) noexcept {

@@ -22,7 +22,7 @@ struct ProgramInfo {
 struct EngineOptions {
   Device device;
   Optimization optimization = Optimization::kFreeze;
-  Precision precision = Precision::kPackaged;  ///< or kBFloat16
+  Precision precision = Precision::kPackaged;  ///< or kBFloat16, kInt8
   int threads = 1;  ///< for one operator
   std::vector<std::string> allow_ops;
   std::vector<std::string> skip_passes{};  ///< of the engine graph

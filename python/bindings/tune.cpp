@@ -70,7 +70,8 @@ void bind_tune(py::module_& module) {
              "Measures every engine, optimization, precision and number of threads that is left open, drops those whose\n"
              "golden samples do not hold, and keeps what it found for the next `load` of this package on this machine.\n"
              "What is fastest at the first of `batches` is chosen; with `inputs` (a mapping of names to arrays) theirs is\n"
-             "the only batch. bfloat16 is among them unless `precision` is \"packaged\".");
+             "the only batch. bfloat16 is among them where `precision` is\n"
+             "\"bfloat16\" or \"fastest\", 8 bits where it is \"int8\".");
 }
 
 }  // namespace portfire::python

@@ -1,4 +1,4 @@
-"""bfloat16 is taken if and only if the golden samples allow it."""
+"""Another precision is taken if and only if the golden samples allow it."""
 
 from __future__ import annotations
 
@@ -80,3 +80,58 @@ def test_without_golden_samples_there_is_no_proof(path: Path, tmp_path: Path) ->
     portfire.load(tmp_path / "bare.pt2")
     with pytest.raises(portfire.VerificationFailedError, match="in bfloat16: no golden samples"):
         portfire.load(tmp_path / "bare.pt2", precision="bfloat16", max_error=1)
+
+
+class Layers(nn.Module):
+    """Linear layers that are worth 8 bits, and one that is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.first = nn.Linear(70, 130)
+        self.second = nn.Linear(130, 130)
+        self.out = nn.Linear(130, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.first(x))
+        result: Tensor = self.out(F.gelu(x + self.second(x)))
+        return result
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("layers") / "layers" / "1" / "model.pt2"
+    golden = [np.random.default_rng(k).standard_normal((2 + k, 70), np.float32) for k in range(2)]
+    write(path, Layers().eval(), task="tensor", labels=(), golden=golden, formats=("graph",))
+    return path
+
+
+@pytest.mark.parametrize("level", ["none", "freeze", "full"])
+def test_eight_bits_are_within_what_rounding_allows(layers: Path, level: str) -> None:
+    model = portfire.load(layers, precision="int8", max_error=0.03, optimization=level)
+    assert (model.info.precision, model.info.optimization) == ("int8", level)
+    assert 1e-4 < worst(model) < 0.03
+    module = Layers().eval()
+    with torch.inference_mode():
+        for layer in (module.first, module.second):
+            scale = layer.weight.abs().amax(1, keepdim=True) / 127
+            layer.weight.copy_((layer.weight / scale).round() * scale)
+        x = torch.randn(50, 70)
+        y = np.asarray(model.forward(x.numpy()))
+        np.testing.assert_allclose(y, module(x).numpy(), atol=1e-5)
+    for first, count in ((0, 1), (3, 4), (11, 9)):
+        alone = np.asarray(model.forward(x[first : first + count].numpy()))
+        if level != "full":  # there the last layer is LibTorch's
+            np.testing.assert_allclose(alone, y[first : first + count], atol=1e-6)
+        else:
+            np.testing.assert_array_equal(alone, y[first : first + count])
+
+
+def test_eight_bits_are_refused_where_they_are_too_coarse(layers: Path, path: Path) -> None:
+    with pytest.raises(portfire.VerificationFailedError, match="in int8: golden sample 0: forward/"):
+        portfire.load(layers, precision="int8")
+    assert portfire.load(layers, precision="fastest", max_error=1).info.precision != "int8"
+    with pytest.raises(portfire.UnsupportedError, match="int8 needs the engine graph"):
+        portfire.load(path, precision="int8", max_error=1, engine="torchscript")
+    with pytest.raises(portfire.InvalidArgumentError, match="one of packaged, bfloat16, int8, fastest"):
+        portfire.load(layers, precision="int4")

@@ -25,9 +25,9 @@ class Frame {
   void run(const Step& step) {
     stack_.clear();
     for (const Operand& operand : step.operands) stack_.push_back(value(operand));
+    for (const std::size_t k : step.written) refuse_weight(step, stack_[k]);
     if (step.op.handle) {
       if (step.op.guard != nullptr) step.op.guard(stack_);
-      for (const std::size_t k : step.written) refuse_weight(step, stack_[k]);
       step.op.handle->callBoxed(stack_);
     } else if (step.op.kernel) {
       step.op.kernel->run(stack_);

@@ -32,6 +32,7 @@ enum class Optimization : std::uint8_t {
 enum class Precision : std::uint8_t {
   kPackaged,  ///< as the package has it
   kBFloat16,  ///< what is float32 in bfloat16, between inputs and outputs as they are; engine graph only
+  kInt8,      ///< weights of linear layers in 8 bits with a scale for each output, computing in float32; engine graph, CPU
   kFastest,   ///< kBFloat16 where this processor computes in it and the golden samples hold, else kPackaged
 };
 
@@ -39,7 +40,7 @@ enum class Precision : std::uint8_t {
 PORTFIRE_EXPORT std::string_view name_of(Optimization optimization) noexcept;
 /// Throws kInvalidArgument.
 PORTFIRE_EXPORT Optimization optimization_from_name(std::string_view name);
-/// "packaged", "bfloat16", "fastest"
+/// "packaged", "bfloat16", "int8", "fastest"
 PORTFIRE_EXPORT std::string_view name_of(Precision precision) noexcept;
 /// Throws kInvalidArgument.
 PORTFIRE_EXPORT Precision precision_from_name(std::string_view name);
@@ -105,7 +106,7 @@ struct PORTFIRE_EXPORT ModelInfo {
   Device device;
   int threads = 0;
   std::string optimization;          ///< "full", and why; empty when the model was only inspected
-  std::string precision;             ///< "packaged" or "bfloat16"; empty when the model was only inspected
+  std::string precision;             ///< "packaged", "bfloat16" or "int8"; empty when the model was only inspected
   std::string choice;                ///< why this engine: "the fastest here: portfire tune, 2026-11-21"
   std::vector<MethodInfo> methods;
   std::optional<MethodSpec> signature;  ///< of `forward`: the manifest's, else the program's where it has one

@@ -43,7 +43,7 @@ struct PORTFIRE_EXPORT TuneReport {
 /// those whose golden samples do not hold, and keeps what it found in `$XDG_CACHE_HOME/portfire/tune` (by custom
 /// `~/.cache/portfire/tune`) for this package, processor, number of processors, device
 /// and these versions. bfloat16 is among them where
-/// `load.precision` is not kPackaged, within `load.max_error`. What cannot be loaded here is a row with the reason.
+/// `load.precision` is kBFloat16 or kFastest, 8 bits where it is kInt8, within `load.max_error`. What cannot be loaded here is a row with the reason.
 /// Throws as `Model::load` on a damaged or untrusted package, kInvalidArgument where inputs cannot be made up, kIo where the profile cannot be written.
 PORTFIRE_EXPORT TuneReport tune(const std::string& path, const LoadOptions& load, const TuneOptions& options);
 

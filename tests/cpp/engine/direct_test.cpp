@@ -226,6 +226,7 @@ TEST_F(Direct, AffineAndPoolOverThreadsAreTheSame) {
 }
 
 TEST_F(Direct, LinearLayersBeyondOurBoundAreTheSame) {
+  if (kernels().most_products > 1 << 30) GTEST_SKIP() << "there is no bound here";
   const std::int64_t rows = kernels().most_products / (512 * 512) + 3;
   const at::Tensor x = at::randn({rows, 512}), weight = at::randn({512, 512}) / 16, bias = at::randn({512}), other = at::randn({rows, 512});
   const at::Tensor expected = at::linear(x, weight, bias);
@@ -241,9 +242,10 @@ TEST_F(Direct, LinearLayersBeyondOurBoundAreTheSame) {
 
 TEST_F(Direct, LinearTakesNoRowsAndManyAxes) {
   const at::Tensor weight = at::randn({10, 6});
-  const Layer layer(weight, {});
   for (const at::Tensor& x : {at::randn({0, 6}), at::randn({6}), at::randn({2, 3, 4, 6}), at::randn({6, 5}).t()}) {
-    EXPECT_TRUE(at::allclose(layer.linear(x, {}, kUnbounded), at::linear(x, weight), 1e-5, 1e-5));
+    torch::jit::Stack stack{x};
+    packed_linear(weight, {}, {})->run(stack);
+    EXPECT_TRUE(at::allclose(stack[0].toTensor(), at::linear(x, weight), 1e-5, 1e-5));
   }
 }
 

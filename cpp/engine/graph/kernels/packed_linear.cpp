@@ -3,11 +3,13 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/linear.h>
 
+#include <limits>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "engine/graph/kernels/direct/layer.h"
+#include "engine/graph/kernels/direct/rows.h"
 #include "engine/graph/kernels/packed.h"
 
 namespace portfire::graph {
@@ -22,39 +24,48 @@ constexpr std::int64_t kLeastProducts = 1 << 19;  // multiplications; below, a c
 class PackedLinear final : public Kernel {
  public:
   PackedLinear(at::Tensor weight, const at::Tensor& bias, Epilogue epilogue)
-      : weight_(std::move(weight)), epilogue_(std::move(epilogue)),
-        packed_([this](at::IntArrayRef rows) { return pack(rows[0]); }) {
+      : outputs_(weight.size(0)), inputs_(weight.size(1)), dtype_(weight.scalar_type()), weight_(std::move(weight)), epilogue_(std::move(epilogue)),
+        onednn_([this](at::IntArrayRef rows) { return pack(rows[0]); }) {
     if (bias.defined()) bias_ = bias;
-    if (weight_.scalar_type() == at::kFloat) direct_.emplace(weight_, bias);
-    most_ = static_cast<double>(direct_ ? direct::kernels().most_products : kLeastProducts);
+    const bool is_ours = dtype_ == at::kFloat;
+    most_ = static_cast<double>(is_ours ? direct::kernels().most_products : kLeastProducts);
     // oneDNN's error function costs nearly as much as the layer.
-    activates_after_ = direct_ && epilogue_.activation == "gelu" && epilogue_.algorithm != "tanh";
+    activates_after_ = is_ours && epilogue_.activation == "gelu" && epilogue_.algorithm != "tanh";
+  }
+
+  PackedLinear(direct::LinearWeight weight, const at::Tensor& bias, Epilogue epilogue)
+      : outputs_(weight.outputs), inputs_(weight.inputs), epilogue_(std::move(epilogue)), direct_(std::move(weight)) {
+    std::call_once(packed_once_, [&] { direct_bias_ = direct::packed_bias(bias, outputs_); });
   }
 
   void run(torch::jit::Stack& stack) const override {
     const at::Tensor x = direct::resolved(stack[0].toTensor());
-    TORCH_CHECK(x.dim() > 0 && x.size(-1) == weight_.size(1) && x.scalar_type() == weight_.scalar_type(), "mat1 and mat2 shapes cannot be multiplied (", x.scalar_type(), " ", x.sizes(), " and ",
-                weight_.scalar_type(), " ", weight_.sizes(), ")");
-    const std::int64_t rows = x.numel() / weight_.size(1);
+    TORCH_CHECK(x.dim() > 0 && x.size(-1) == inputs_ && x.scalar_type() == dtype_, "mat1 and mat2 shapes cannot be multiplied (", x.scalar_type(), " ", x.sizes(), " and ",
+                dtype_, " [", outputs_, ", ", inputs_, "])");
+    const std::int64_t rows = x.numel() / inputs_;
     const at::Tensor other = epilogue_.adds ? direct::resolved(stack[1].toTensor()) : at::Tensor();
     check(x, other);
-    at::Tensor y = static_cast<double>(rows) * static_cast<double>(weight_.numel()) < most_ ? small(x, other) : large(x, other, rows);
+    at::Tensor y = static_cast<double>(rows) * static_cast<double>(outputs_ * inputs_) < most_ ? small(x, other) : large(x, other, rows);
     stack.clear();
     stack.emplace_back(std::move(y));
   }
 
  private:
   at::Tensor small(const at::Tensor& x, const at::Tensor& other) const {
-    if (!direct_) return apply(epilogue_, at::linear(x, weight_, bias_), other);
+    if (dtype_ != at::kFloat) return apply(epilogue_, at::linear(x, weight_, bias_), other);
+    std::call_once(packed_once_, [this] {
+      direct_ = direct::packed_linear_weight(weight_, direct::Kept::kFloat32);
+      direct_bias_ = direct::packed_bias(bias_.value_or(at::Tensor()), outputs_);
+    });
     const std::optional<direct::Bounds> bounds = bounds_of(epilogue_);
-    at::Tensor y = direct_->linear(x, other, bounds.value_or(direct::kUnbounded));
+    at::Tensor y = direct::linear(x, direct_, direct_bias_, other, bounds.value_or(direct::kUnbounded));
     return bounds ? y : apply(epilogue_, std::move(y), {});
   }
 
   void check(const at::Tensor& x, const at::Tensor& other) const {
     if (!other.defined()) return;
     std::vector<std::int64_t> sizes = x.sizes().vec();
-    sizes.back() = weight_.size(0);
+    sizes.back() = outputs_;
     TORCH_CHECK(other.sizes() == at::IntArrayRef(sizes) && other.scalar_type() == x.scalar_type(), "what is added to a linear layer of ",
                 x.sizes(), " is ", other.scalar_type(), " ", other.sizes());
   }
@@ -67,7 +78,7 @@ class PackedLinear final : public Kernel {
   }
 
   at::Tensor large(const at::Tensor& x, const at::Tensor& other, std::int64_t rows) const {
-    const at::Tensor weight = packed_.for_input(rows);
+    const at::Tensor weight = onednn_.for_input(rows);
     if (epilogue_.adds) return with_add(x, other, weight);
     return activates_after_ ? apply(epilogue_, plain(x, weight, {}), {}) : plain(x, weight, epilogue_);
   }
@@ -88,13 +99,33 @@ class PackedLinear final : public Kernel {
     return op.call(x, other.contiguous(), weight, bias_, "add");
   }
 
-  at::Tensor weight_;
+  std::int64_t outputs_, inputs_;
+  at::ScalarType dtype_ = at::kFloat;
+  at::Tensor weight_;  // undefined where all is for our own kernel
   Epilogue epilogue_;
   OptionalTensor bias_;
-  PackedWeights packed_;
-  std::optional<direct::Layer> direct_;
-  double most_ = 0;  // multiplications that are not for oneDNN
+  PackedWeights onednn_{PackedWeights::Pack()};
+  mutable std::once_flag packed_once_;
+  mutable direct::LinearWeight direct_;
+  mutable at::Tensor direct_bias_;
+  double most_ = std::numeric_limits<double>::infinity();  // multiplications that are not for oneDNN
   bool activates_after_ = false;
+};
+
+class PackedEmbedding final : public Kernel {
+ public:
+  explicit PackedEmbedding(direct::LinearWeight weight) : weight_(std::move(weight)) {}
+
+  void run(torch::jit::Stack& stack) const override {
+    const at::Tensor& ids = stack[0].toTensor();
+    TORCH_CHECK(ids.scalar_type() == at::kLong || ids.scalar_type() == at::kInt, "indices of an embedding are ", ids.scalar_type(), "; int64 or int32 are taken");
+    at::Tensor y = direct::embedding(weight_, ids);
+    stack.clear();
+    stack.emplace_back(std::move(y));
+  }
+
+ private:
+  direct::LinearWeight weight_;
 };
 
 }  // namespace
@@ -102,5 +133,11 @@ class PackedLinear final : public Kernel {
 std::shared_ptr<const Kernel> packed_linear(at::Tensor weight, at::Tensor bias, Epilogue epilogue) {
   return std::make_shared<PackedLinear>(std::move(weight), bias, std::move(epilogue));
 }
+
+std::shared_ptr<const Kernel> packed_linear(direct::LinearWeight weight, at::Tensor bias, Epilogue epilogue) {
+  return std::make_shared<PackedLinear>(std::move(weight), bias, std::move(epilogue));
+}
+
+std::shared_ptr<const Kernel> packed_embedding(direct::LinearWeight weight) { return std::make_shared<PackedEmbedding>(std::move(weight)); }
 
 }  // namespace portfire::graph

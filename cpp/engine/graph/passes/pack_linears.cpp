@@ -1,3 +1,12 @@
+#include <ATen/ops/isfinite.h>
+
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
 #include <utility>
 
 #include "engine/graph/kernels/packed.h"
@@ -13,6 +22,56 @@ struct Linear {
   at::Tensor weight;  ///< [O, I]
   at::Tensor bias;
 };
+
+/// Weights of fewer bits, each made once.
+class NarrowWeights {
+ public:
+  explicit NarrowWeights(direct::Kept kept) : kept_(kept) {}
+
+  /// Null for what is better left as it is: small, not float32 in memory, or with numbers that are none.
+  const direct::LinearWeight* of(const at::Tensor& weight) {
+    constexpr std::int64_t kLeast = 4096;
+    if (const direct::LinearWeight* found = known(weight)) return found;
+    if (weight.dim() != 2 || weight.numel() < kLeast || weight.scalar_type() != at::kFloat || !weight.is_cpu()) return nullptr;
+    if (!at::isfinite(weight.abs().amax()).item().toBool()) return nullptr;
+    return &made_.emplace_back(weight, direct::packed_linear_weight(weight, kept_)).second;
+  }
+
+  /// One that was made.
+  const direct::LinearWeight* known(const at::Tensor& weight) const {
+    for (const auto& [whole, narrow] : made_) {
+      if (weight.defined() && weight.data_ptr() == whole.data_ptr() && weight.sizes() == whole.sizes() && weight.strides() == whole.strides()) return &narrow;
+    }
+    return nullptr;
+  }
+
+ private:
+  direct::Kept kept_;
+  std::deque<std::pair<at::Tensor, direct::LinearWeight>> made_;
+};
+
+/// What is left of the weights is copied, so that the file that they lie in can go.
+void let_go(Block& block) {
+  const c10::InferenceMode ordinary(false);  // see weight_tensor
+  std::unordered_map<const c10::TensorImpl*, at::Tensor> copies;
+  const auto weights = std::make_shared<Storages>();
+  const std::function<void(Operand&)> copy = [&](Operand& operand) {
+    for (Operand& item : operand.items) copy(item);
+    const at::Tensor tensor = constant_tensor(operand);
+    if (!tensor.defined() || !tensor.has_storage() || !block.weights->contains(tensor.storage().unsafeGetStorageImpl())) return;
+    at::Tensor& own = copies[tensor.unsafeGetTensorImpl()];
+    if (!own.defined()) {
+      own = tensor.detach().clone().set_requires_grad(tensor.requires_grad());
+      weights->emplace(own.storage().unsafeGetStorageImpl(), own.storage());
+    }
+    operand.constant = own;
+  };
+  for (Step& step : block.steps) {
+    for (Operand& operand : step.operands) copy(operand);
+  }
+  for (Operand& output : block.outputs) copy(output);
+  block.weights = weights;
+}
 
 bool known_one(const Operand& operand) { return operand.constant.isScalar() && operand.constant.toScalar().toDouble() == 1; }
 
@@ -34,10 +93,9 @@ Linear linear_of(const Step& step) {
   return {};
 }
 
-}  // namespace
-
-void pack_linears(Block& block) {
-  for (Step& step : block.steps) {  // the input stands first in every other layer
+/// The input stands first in every other layer.
+void turn_sums(Block& block) {
+  for (Step& step : block.steps) {
     if (step.op.name == "aten::addmm" && linear_of(step).weight.defined()) {
       const Linear found = linear_of(step);
       const auto linear = find_schema("torch.ops.aten.linear.default");
@@ -45,15 +103,47 @@ void pack_linears(Block& block) {
       step.operands = {step.operands[1], {.constant = found.weight}, {.constant = found.bias}};
     }
   }
+}
+
+bool has_fitting_bias(const Linear& layer) {
+  const at::Tensor& weight = layer.weight;
+  const at::Tensor& bias = layer.bias;
+  return !bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0) && bias.scalar_type() == weight.scalar_type());
+}
+
+}  // namespace
+
+void pack_linears(Block& block) {
+  turn_sums(block);
   pack_layers(block, "portfire::linear", [](const Block& all, const Step& step) -> Layer {
     const Linear found = linear_of(step);
     const at::Tensor& weight = found.weight;
     if (!weight.defined() || weight.dim() != 2 || weight.numel() == 0 || !onednn_takes(weight.scalar_type())) return {};
-    const at::Tensor& bias = found.bias;
-    if (bias.defined() && (bias.dim() != 1 || bias.size(0) != weight.size(0) || bias.scalar_type() != weight.scalar_type())) return {};
-    if (rank_of(all, step.operands[0]) < 2) return {};
+    if (!has_fitting_bias(found) || rank_of(all, step.operands[0]) < 2) return {};
     return {.adds = true, .activates_sum = false, .make = [found](Epilogue epilogue) { return packed_linear(found.weight, found.bias, std::move(epilogue)); }};
   });
+}
+
+void narrow_linears(Block& block, direct::Kept kept) {
+  const bool is_whole = std::none_of(block.steps.begin(), block.steps.end(), [](const Step& step) { return step.op.kernel != nullptr; });  // no branch, no loop
+  turn_sums(block);
+  NarrowWeights weights(kept);
+  pack_layers(block, kept == direct::Kept::kInt8 ? "portfire::linear_int8" : "portfire::linear_bfloat16", [&](const Block& all, const Step& step) -> Layer {
+    const Linear found = linear_of(step);
+    const at::Tensor& weight = found.weight;
+    if (!weight.defined() || !has_fitting_bias(found) || rank_of(all, step.operands[0]) == 0) return {};
+    const direct::LinearWeight* narrow = weights.of(weight);
+    if (narrow == nullptr) return {};
+    return {.adds = true, .activates_sum = true, .make = [found, narrow](Epilogue epilogue) { return packed_linear(*narrow, found.bias, std::move(epilogue)); }};
+  });
+  for (Step& step : block.steps) {
+    const bool looks_up = step.op.name == "aten::embedding" && step.operands.size() >= 2;
+    const direct::LinearWeight* narrow = looks_up ? weights.known(constant_tensor(step.operands[0])) : nullptr;
+    if (narrow == nullptr) continue;
+    step.op = {.name = "portfire::embedding", .kernel = packed_embedding(*narrow)};
+    step.operands = {step.operands[1]};
+  }
+  if (is_whole) let_go(block);
 }
 
 }  // namespace portfire::graph

@@ -9,6 +9,7 @@
 #include <portfire/error.h>
 
 #include "core/text.h"
+#include "engine/graph/kernels/direct/direct.h"
 
 namespace portfire::graph {
 namespace {
@@ -23,10 +24,11 @@ struct Pass {
   bool in_bfloat16 = true;
 };
 
-/// In their order. Bfloat16 comes between the levels.
+/// In their order. Another precision comes between the levels.
 constexpr Pass kPasses[] = {{"fold_constants", fold_constants, Level::kFreeze, false},
                             {"fold_batch_norms", fold_batch_norms, Level::kFreeze},
                             {"fuse_attention", fuse_attention, Level::kFull, false, false},
+                            {"attend_directly", attend_directly, Level::kFull},
                             {"pack_convolutions", pack_convolutions, Level::kFull},
                             {"pack_linears", pack_linears, Level::kFull},
                             {"pack_batch_norms", pack_batch_norms, Level::kFull},
@@ -48,8 +50,12 @@ void check_names(const std::vector<std::string>& names) {
 
 void optimize(Plan& plan, const EngineOptions& options) {
   check_names(options.skip_passes);
-  const bool full = options.optimization == Optimization::kFull && options.device.kind == Device::Kind::kCpu && at::globalContext().hasMKLDNN();
-  const bool reduced = options.precision == Precision::kBFloat16;
+  const bool on_cpu = options.device.kind == Device::Kind::kCpu;
+  const bool full = options.optimization == Optimization::kFull && on_cpu && at::globalContext().hasMKLDNN();
+  if (options.precision == Precision::kInt8 && !on_cpu) throw Error(ErrorCode::kUnsupported, cat("int8 needs the CPU; the device is ", options.device.to_string()));
+  // What a program writes to keeps its dtype, and so do the values that it writes.
+  const bool narrow = options.precision == Precision::kInt8 || (options.precision == Precision::kBFloat16 && plan.writes && on_cpu);
+  const bool reduced = options.precision == Precision::kBFloat16 && !narrow;
   const auto wanted = [&](const Pass& pass) {
     const bool reached = pass.level == Level::kFull ? full : options.optimization != Optimization::kNone;
     const auto& skipped = options.skip_passes;
@@ -61,6 +67,7 @@ void optimize(Plan& plan, const EngineOptions& options) {
     }
   };
   run(Level::kFreeze);
+  if (narrow) narrow_linears(plan.block, options.precision == Precision::kInt8 ? direct::Kept::kInt8 : direct::Kept::kBFloat16);
   if (reduced) compute_in_bfloat16(plan.block);
   run(Level::kFull);
   free_slots_early(plan.block);

@@ -5,9 +5,14 @@
 
 namespace portfire::graph {
 
+namespace direct {
+enum class Kept;
+}
+
 /// The passes that `options` ask for, in their order, over the program's own steps (branches and loops stay as they
 /// are): kNone none, kFreeze those that are LibTorch's own operators still, kFull those for oneDNN on the CPU too;
-/// and bfloat16 at any level. Throws kInvalidArgument where `options.skip_passes` names none of them.
+/// and another precision at any level. Throws kInvalidArgument where `options.skip_passes` names none of them, kUnsupported for
+/// 8 bits elsewhere than on the CPU.
 void optimize(Plan& plan, const EngineOptions& options);
 
 /// What depends on no input is computed once. Only for blocks of which no step writes to a tensor.
@@ -23,8 +28,16 @@ void pack_convolutions(Block& block);
 /// The same for linear layers.
 void pack_linears(Block& block);
 
+/// Linear layers of constant float32 weights, and embeddings that look rows of one of these up, go to our own kernels, which keep
+/// the weights in fewer bits and compute in float32. Small layers stay as they are. What else there is of the weights is copied:
+/// nothing of the file is kept. Before any other pass for `full`.
+void narrow_linears(Block& block, direct::Kept kept);
+
 /// softmax(scale q k^T + mask) v, written out, becomes one kernel. Only for blocks of which no step writes to a tensor.
 void fuse_attention(Block& block);
+
+/// Attention for one query a head, and the writing of rows to a state, go to kernels of our own where they can.
+void attend_directly(Block& block);
 
 /// Batch norms that could not go into a layer become one pass over the data, with the activation that follows.
 void pack_batch_norms(Block& block);

@@ -245,6 +245,7 @@ void activate(Activation activation, float* y, std::int64_t count) {
   }
 }
 
+#include "engine/graph/kernels/direct/linear_code.h"
 #include "engine/graph/kernels/direct/pointwise_code.h"
 
 void lstm(const Lstm& p, std::int64_t first, std::int64_t last) {
@@ -341,5 +342,7 @@ void max_pool(const MaxPool& p, std::int64_t first, std::int64_t last, float* li
     }
   }
 }
+
+#include "engine/graph/kernels/direct/attention_code.h"
 
 }  // namespace

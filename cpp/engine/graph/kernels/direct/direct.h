@@ -127,6 +127,44 @@ struct PointwiseChain {
   float* y = nullptr;
 };
 
+/// How the values of a linear layer's weight are kept. What is computed is float32.
+enum class Kept { kFloat32, kBFloat16, kInt8 };
+
+/// Values of one output, for inputs in a row, that a word of 32 bits holds, the first in its lowest bits.
+constexpr std::int64_t values_of_word(Kept kept) { return kept == Kept::kInt8 ? 4 : kept == Kept::kBFloat16 ? 2 : 1; }
+
+inline constexpr std::int64_t kMostWidened = 4;  ///< panels that are widened at a time
+
+/// Rows of float32 times a packed weight, y = min(max(scale (x W) + bias + other, low), high). A row's sums are made in the same
+/// order whatever other rows there are.
+struct Linear {
+  Kept kept = Kept::kFloat32;
+  const float* x = nullptr;            ///< [rows, inputs]
+  const std::int32_t* weight = nullptr;  ///< [panels, words of the inputs, width]; of float32 the bits
+  const float* scale = nullptr;        ///< [panels * width]: of kInt8 what a value is worth, divided by 2^24
+  const float* bias = nullptr;         ///< [panels * width]
+  const float* other = nullptr;        ///< where there is one, as y
+  float low = 0, high = 0;
+  float* y = nullptr;                  ///< [rows, outputs]
+  std::int64_t inputs = 0, outputs = 0;
+};
+
+/// softmax(scale q k^T) v for one query of each head; heads of keys and values serve as many heads of queries in a row each. The
+/// last axis of all lies in one piece. Places that `mask` hides, and those behind the last that it shows, count for nothing.
+struct OneQuery {
+  const float* q = nullptr;
+  std::int64_t q_row = 0, q_head = 0;
+  const float* k = nullptr;
+  std::int64_t k_row = 0, k_head = 0, k_place = 0;
+  const float* v = nullptr;
+  std::int64_t v_row = 0, v_head = 0, v_place = 0;
+  const unsigned char* mask = nullptr;  ///< where there is one: 0 hides a place, and shows one at least
+  std::int64_t mask_row = 0, mask_head = 0;
+  float scale = 1;
+  float* y = nullptr;  ///< [rows, heads, value_size]
+  std::int64_t heads = 0, kv_heads = 0, places = 0, size = 0, value_size = 0;
+};
+
 /// Kernels of our own, for layers that are over before oneDNN has begun, and where it is slow for those that are not;
 /// the same code, compiled for the vectors that a processor may have.
 struct Kernels {
@@ -134,6 +172,8 @@ struct Kernels {
   std::int64_t most_products;  ///< multiplications of a linear layer beyond which oneDNN is faster
   bool convolves;  ///< faster than oneDNN, however large the convolution
   void (*multiply)(const Product& product, std::int64_t first_row, std::int64_t last_row);
+  /// The panels' outputs of the rows; `room` holds kMostWidened * inputs * width floats, where there are more rows than a few.
+  void (*linear)(const Linear& linear, std::int64_t first_row, std::int64_t last_row, std::int64_t first_panel, std::int64_t last_panel, float* room);
   /// Lines of y from `first` to `last`, counted through all images.
   void (*depthwise)(const Depthwise& depthwise, std::int64_t first, std::int64_t last);
   void (*lstm)(const Lstm& lstm, std::int64_t first_row, std::int64_t last_row);
@@ -141,6 +181,8 @@ struct Kernels {
   void (*activate)(Activation activation, float* y, std::int64_t count);
   /// Values of y from `first` to `last`; `registers` holds kPointwiseBlock floats for each input and step.
   void (*pointwise)(const PointwiseChain& chain, std::int64_t first, std::int64_t last, float* registers);
+  /// Heads from `first` to `last`, counted through all rows; `scores` holds as many floats as there are places, and a vector.
+  void (*attend)(const OneQuery& query, std::int64_t first, std::int64_t last, float* scores);
   void (*affine)(const Affine& affine, std::int64_t first_pixel, std::int64_t last_pixel);
   /// Lines of y from `first` to `last`, counted through all images; `line` holds width * channels floats.
   void (*max_pool)(const MaxPool& pool, std::int64_t first, std::int64_t last, float* line);

@@ -13,32 +13,14 @@ namespace portfire::graph::direct {
 
 Layer::Layer(at::Tensor weight, at::Tensor bias)
     : weight_(std::move(weight)), bias_(std::move(bias)), outputs_(weight_.size(0)), inputs_(weight_.size(1)),
-      high_(weight_.dim() == 4 ? weight_.size(2) : 1), wide_(weight_.dim() == 4 ? weight_.size(3) : 1) {}
+      high_(weight_.size(2)), wide_(weight_.size(3)) {}
 
 void Layer::pack() const {
   std::call_once(packed_once_, [this] {
     // A row of the input has its channels last, so the weight has.
-    packed_weight_ = packed(weight_.dim() == 4 ? weight_.permute({0, 2, 3, 1}) : weight_);
+    packed_weight_ = packed(weight_.permute({0, 2, 3, 1}));
     packed_bias_ = packed_bias(bias_, outputs_);
   });
-}
-
-at::Tensor Layer::linear(const at::Tensor& x, const at::Tensor& other, Bounds bounds) const {
-  pack();
-  const at::Tensor whole = x.contiguous();
-  std::vector<std::int64_t> sizes = x.sizes().vec();
-  sizes.back() = outputs_;
-  at::Tensor y = make_empty(sizes);
-  const at::Tensor added = other.defined() ? other.contiguous() : other;
-  const std::int64_t offset = 0;
-  const std::int64_t rows = whole.numel() / inputs_;
-  const std::int64_t across = std::max<std::int64_t>(rows, 1);
-  multiply({.x = whole.const_data_ptr<float>(), .from = {.across = across, .column_step = inputs_}, .offsets = &offset, .length = inputs_,
-            .weight = packed_weight_.const_data_ptr<float>(), .bias = packed_bias_.const_data_ptr<float>(),
-            .other = added.defined() ? added.const_data_ptr<float>() : nullptr, .low = bounds.low, .high = bounds.high,
-            .y = y.mutable_data_ptr<float>(), .to = {.image_step = outputs_}, .outputs = outputs_},
-           rows);
-  return y;
 }
 
 at::Tensor Layer::convolution(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,

@@ -21,17 +21,14 @@ struct Bounds {
 };
 inline constexpr Bounds kUnbounded{-std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()};
 
-/// A linear layer, or a convolution in two dimensions without groups, float32 on the CPU. Packs its weight at the first
-/// call. Thread-safe.
+/// A convolution in two dimensions without groups, float32 on the CPU. Packs its weight at the first call. Thread-safe.
 class Layer {
  public:
-  /// `weight` [O, I] or [O, I, k, k]; `bias` [O] or undefined.
+  /// `weight` [O, I, k, k]; `bias` [O] or undefined.
   Layer(at::Tensor weight, at::Tensor bias);
 
-  /// [..., I] -> [..., O]; `other`, where defined, has the result's shape and is added before the bounds.
-  at::Tensor linear(const at::Tensor& x, const at::Tensor& other, Bounds bounds) const;
-
-  /// [N, I, H, W] of any strides -> [N, O, height, width], channels-last; two numbers each, rows first.
+  /// [N, I, H, W] of any strides -> [N, O, height, width], channels-last; two numbers each, rows first. `other`, where defined,
+  /// has the result's shape and is added before the bounds.
   at::Tensor convolution(const at::Tensor& x, const at::Tensor& other, const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& stride,
                          const std::vector<std::int64_t>& padding, const std::vector<std::int64_t>& dilation, Bounds bounds) const;
 
