@@ -20,7 +20,6 @@
 #include "engine/torchscript/torchscript.h"
 #include "tasks/pipeline.h"
 #include "tasks/task.h"
-#include "tasks/text_generation.h"
 #include "tasks/verify.h"
 
 namespace portfire {
@@ -274,10 +273,9 @@ Tensor Model::image_tensor(const Input& image, const ImageTensorOptions& options
 }
 
 TextStream Model::stream(const Input& prompt, const GenerateOptions& options) const {
-  const auto* task = dynamic_cast<const TextGeneration*>(impl_->task.get());
-  if (task == nullptr) throw Error(ErrorCode::kInvalidArgument, cat(impl_->info.path, ": the task is ", impl_->info.task, "; text-generation writes texts"));
+  const TextGeneration& task = impl_->text_generation();
   require_one_text(options);
-  return TextStream(std::make_unique<OwnText>(*this, Generator(*impl_->engine, *impl_->info.manifest, task->start(prompt, options))));
+  return TextStream(std::make_unique<OwnText>(*this, Generator(*impl_->engine, *impl_->info.manifest, task.start(prompt, options))));
 }
 
 VerifyReport Model::verify() const { return impl_->report(); }

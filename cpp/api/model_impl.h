@@ -12,9 +12,11 @@
 #include "api/signature.h"
 #include "archive/package.h"
 #include "core/engine.h"
+#include "core/text.h"
 #include "engine/loaded_engine.h"
 #include "tasks/pipeline.h"
 #include "tasks/task.h"
+#include "tasks/text_generation.h"
 #include "tasks/verify.h"
 
 namespace portfire {
@@ -56,6 +58,13 @@ struct Model::Impl {
       (void)pipeline->forward(smallest_inputs(*info.signature));
     } catch (const Error&) {
     }
+  }
+
+  /// Throws kInvalidArgument where the task is another.
+  const TextGeneration& text_generation() const {
+    const auto* found = dynamic_cast<const TextGeneration*>(task.get());
+    if (found == nullptr) throw Error(ErrorCode::kInvalidArgument, cat(info.path, ": the task is ", info.task, "; text-generation writes texts"));
+    return *found;
   }
 
   VerifyReport report() const { return {info.engine, info.device, info.optimization, info.precision, replay()}; }

@@ -21,7 +21,7 @@ constexpr std::int64_t kMostSequences = 4096;
 class SharedText final : public TextStream::Impl {
  public:
   explicit SharedText(std::shared_ptr<Ticket> ticket) : ticket_(std::move(ticket)) {}
-  ~SharedText() override { ticket_->give_up(); }
+  ~SharedText() override { ticket_->cancel(); }
 
   std::optional<std::string> next() override { return ticket_->next(); }
   void cancel() override { ticket_->cancel(); }
@@ -56,12 +56,6 @@ std::int64_t rows_for(const Manifest& manifest, const BatcherOptions& options) {
   return std::min(options.max_sequences, options.max_cache_bytes / each);
 }
 
-const TextGeneration& task_of(const Task& task, const ModelInfo& info) {
-  const auto* found = dynamic_cast<const TextGeneration*>(&task);
-  if (found == nullptr) throw Error(ErrorCode::kInvalidArgument, cat(info.path, ": the task is ", info.task, "; text-generation writes texts"));
-  return *found;
-}
-
 }  // namespace
 
 struct TextBatcher::Impl {
@@ -79,7 +73,13 @@ struct TextBatcher::Impl {
 
 TextBatcher::TextBatcher(const Model& model, const BatcherOptions& options) {
   check(options);
-  impl_ = std::make_unique<Impl>(model, *model.impl_->engine, task_of(*model.impl_->task, model.info()), options);
+  const TextGeneration& task = model.impl_->text_generation();
+  try {
+    impl_ = std::make_unique<Impl>(model, *model.impl_->engine, task, options);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kResourceExhausted) throw;
+    throw Error(error.code(), cat(error.what(), ", what the model keeps of all texts; set max_sequences, max_tokens or max_cache_bytes lower"));
+  }
 }
 
 TextBatcher::~TextBatcher() = default;

@@ -16,7 +16,8 @@ void TextStream::cancel() { impl_->cancel(); }
 GeneratedText TextStream::result() const { return impl_->result(); }
 
 std::optional<std::string> OwnText::next() {
-  while (generator_) {
+  const std::lock_guard lock(mutex_);
+  for (obey(); generator_; obey()) {
     const bool goes_on = generator_->step();
     std::string part = generator_->take_text();
     if (!goes_on) end();
@@ -26,17 +27,27 @@ std::optional<std::string> OwnText::next() {
 }
 
 void OwnText::cancel() {
-  if (!generator_) return;
+  cancelled_ = true;
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock) obey();
+}
+
+void OwnText::obey() const {
+  if (!cancelled_ || !generator_) return;
   generator_->cancel();
   end();
 }
 
-void OwnText::end() {
-  text_ = result();
+void OwnText::end() const {
+  text_ = generator_->result().sequences.front();
   generator_.reset();
 }
 
-GeneratedText OwnText::result() const { return generator_ ? generator_->result().sequences.front() : text_; }
+GeneratedText OwnText::result() const {
+  const std::lock_guard lock(mutex_);
+  obey();
+  return generator_ ? generator_->result().sequences.front() : text_;
+}
 
 void require_one_text(const GenerateOptions& options) {
   if (options.num_sequences != 1) throw Error(ErrorCode::kInvalidArgument, cat("num_sequences is ", options.num_sequences, "; a stream is of one text"));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -27,11 +29,15 @@ class OwnText final : public TextStream::Impl {
   [[nodiscard]] GeneratedText result() const override;
 
  private:
-  void end();
+  void end() const;
+  /// Nobody writes: what is asked for is done.
+  void obey() const;
 
-  Model model_;                         ///< which the generator refers to
-  std::optional<Generator> generator_;  ///< nothing once the text has ended
-  GeneratedText text_;
+  Model model_;  ///< which the generator refers to
+  std::atomic<bool> cancelled_ = false;
+  mutable std::mutex mutex_;                    ///< held while a part is written
+  mutable std::optional<Generator> generator_;  ///< nothing once the text has ended
+  mutable GeneratedText text_;
 };
 
 /// Throws kInvalidArgument where more than one text is asked for: a stream is of one, as it is written.

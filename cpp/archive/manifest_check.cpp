@@ -146,6 +146,13 @@ class Check {
     };
     const auto symbolic = std::count_if(spec.shape.begin(), spec.shape.end(), [](const Dimension& axis) { return !axis.symbol.empty(); });
     if (count("N") != 1 || count("T") > 1 || symbolic != count("N") + count("T")) fail(path, "state has the axis N once, T at most once, and fixed sizes");
+    constexpr double kMostElements = 1LL << 40;  // of one text
+    double elements = 1;
+    for (const Dimension& axis : spec.shape) {
+      if (axis.symbol.empty() && axis.size < 1) fail(path, cat("a state's size is ", axis.size, "; at least 1"));
+      if (axis.symbol != "N") elements *= static_cast<double>(axis.symbol == "T" ? manifest_.generation->context : axis.size);
+    }
+    if (elements > kMostElements) fail(path, cat("the state of one text has ", elements, " elements; at most ", kMostElements));
   }
 
   /// `preprocess` takes what the tokenizer gives, and bounds it: an id beyond an embedding reads other memory.

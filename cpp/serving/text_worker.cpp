@@ -35,25 +35,20 @@ Generation Ticket::wait() {
   return *result_;
 }
 
-void Ticket::give_up() {
-  const std::lock_guard lock(mutex_);
-  given_up_ = true;
-}
-
 void Ticket::cancel() {
-  give_up();
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return ended_; });
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
 }
 
 GeneratedText Ticket::first() const {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return ended_ || !cancelled_; });
   return first_;
 }
 
-bool Ticket::given_up() const {
+bool Ticket::cancelled() const {
   const std::lock_guard lock(mutex_);
-  return given_up_;
+  return cancelled_;
 }
 
 void Ticket::publish(const Writing& writing) {
@@ -119,9 +114,10 @@ BatcherStats TextWorker::stats() const {
 }
 
 void TextWorker::work() {
-  while (take_requests()) {
+  for (;;) {
     try {
-      drop_given_up();
+      if (!take_requests()) break;
+      drop_cancelled();
       step();
     } catch (...) {  // no memory, say: whom it concerns cannot be told apart
       end_all(error_of(std::current_exception()));
@@ -140,9 +136,14 @@ bool TextWorker::take_requests() {
   std::unique_lock lock(mutex_);
   work_to_do_.wait(lock, [&] { return stopping_ || !waiting_.empty() || !running_.empty(); });
   if (stopping_) return false;
-  std::erase_if(waiting_, [&](Request& request) {  // drop_given_up() ends them
-    return request.ticket->given_up() && running_.emplace(std::move(request.writing), std::move(request.ticket)).second;
-  });
+  for (auto request = waiting_.begin(); request != waiting_.end();) {
+    if (!request->ticket->cancelled()) {
+      ++request;
+      continue;
+    }
+    running_.emplace(std::move(request->writing), std::move(request->ticket));  // drop_cancelled() ends them
+    request = waiting_.erase(request);
+  }
   while (!waiting_.empty() && batch_.takes(*waiting_.front().writing)) {
     Request& next = waiting_.front();
     running_.emplace(next.writing, std::move(next.ticket));
@@ -153,10 +154,10 @@ bool TextWorker::take_requests() {
   return true;
 }
 
-void TextWorker::drop_given_up() {
+void TextWorker::drop_cancelled() {
   std::vector<std::shared_ptr<Writing>> leaving;
   for (const auto& [writing, ticket] : running_) {
-    if (ticket->given_up()) leaving.push_back(writing);
+    if (ticket->cancelled()) leaving.push_back(writing);
   }
   for (const std::shared_ptr<Writing>& writing : leaving) {
     batch_.leave(*writing);

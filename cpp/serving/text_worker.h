@@ -29,10 +29,8 @@ class Ticket {
   /// Waits for the end. Throws as `next`.
   Generation wait();
   /// Asks for the end, and does not wait for it.
-  void give_up();
-  /// Waits for the end too.
   void cancel();
-  /// As far as it has come.
+  /// As far as it has come; waits for the end that was asked for.
   [[nodiscard]] GeneratedText first() const;
 
  private:
@@ -41,16 +39,16 @@ class Ticket {
   /// Takes over what has come.
   void publish(const Writing& writing);
   void end(const Writing& writing, std::optional<Error> error);
-  [[nodiscard]] bool given_up() const;
+  [[nodiscard]] bool cancelled() const;
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable std::condition_variable changed_;
   GeneratedText first_;
   std::size_t taken_ = 0;  ///< bytes of its text
   std::optional<Generation> result_;
   std::optional<Error> error_;
   bool ended_ = false;
-  bool given_up_ = false;
+  bool cancelled_ = false;
 };
 
 /// A thread that steps a batch for as long as anybody's text is not at its end. Refers to the engine and the manifest.
@@ -76,7 +74,7 @@ class TextWorker {
   void work();
   /// Waits for something to do; false when there will be nothing more.
   bool take_requests();
-  void drop_given_up();
+  void drop_cancelled();
   void step();
   void end(const std::shared_ptr<Writing>& writing, std::optional<Error> error, std::int64_t BatcherStats::*count);
   /// Ends those that run: with the error, or as cancelled.

@@ -49,6 +49,17 @@ std::unique_ptr<Writing> TextGeneration::start(const Input& prompt, const Genera
   return make_writing(prompt_for(manifest_, ids(prompt, most), options, most), text_.tokenizer());
 }
 
+/// For `count` prompts of so many rows each, or for fewer at once where there is no memory for all of them.
+GenerationBatch TextGeneration::batch_for(const Engine& engine, std::int64_t count, std::int64_t each, std::int64_t length) const {
+  for (std::int64_t rows = std::clamp(count * each, each, std::max(each, kMostTogether));; rows = std::max(each, rows / 2)) {
+    try {
+      return {engine, manifest_, rows, length};
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kResourceExhausted || rows == each) throw;
+    }
+  }
+}
+
 std::vector<Outcome> TextGeneration::run_each(const Engine& engine, std::span<const Input> inputs, const RunOptions& options) const {
   std::vector<std::optional<Outcome>> outcomes(inputs.size());
   std::deque<std::pair<std::size_t, std::shared_ptr<Writing>>> waiting;
@@ -62,9 +73,7 @@ std::vector<Outcome> TextGeneration::run_each(const Engine& engine, std::span<co
     }
   }
   if (!waiting.empty()) {
-    const std::int64_t each = waiting.front().second->most_rows();
-    const auto count = static_cast<std::int64_t>(waiting.size());
-    GenerationBatch batch(engine, manifest_, std::clamp(count * each, each, std::max(each, kMostTogether)), longest);
+    GenerationBatch batch = batch_for(engine, static_cast<std::int64_t>(waiting.size()), waiting.front().second->most_rows(), longest);
     std::map<const Writing*, std::size_t> numbers;
     while (!waiting.empty() || !batch.empty()) {
       while (!waiting.empty() && batch.takes(*waiting.front().second)) {

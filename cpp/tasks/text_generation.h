@@ -4,6 +4,7 @@
 
 #include <portfire/generate.h>
 
+#include "tasks/generation/generation_batch.h"
 #include "tasks/generation/writing.h"
 #include "tasks/task.h"
 #include "tasks/text_input.h"
@@ -25,13 +26,14 @@ class TextGeneration final : public Task {
   std::vector<NamedTensor> trace(const Engine& engine, const Input& input) const override;
   Answer answer(std::vector<NamedTensor> outputs, const RunOptions& options) const override;
 
-  /// Refers to this. `context` is the most tokens of prompt and text together; 0: the package's. Throws kInvalidInput,
+  /// `context` is the most tokens of prompt and text together; 0: the package's. Throws kInvalidInput,
   /// kInvalidArgument.
   [[nodiscard]] std::unique_ptr<Writing> start(const Input& prompt, const GenerateOptions& options, std::int64_t context = 0) const;
 
   static constexpr std::int64_t kMostTogether = 16;
 
  private:
+  [[nodiscard]] GenerationBatch batch_for(const Engine& engine, std::int64_t count, std::int64_t each, std::int64_t length) const;
   [[nodiscard]] std::vector<std::int64_t> ids(const Input& input, std::int64_t context) const;
 
   Manifest manifest_;

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -42,7 +43,8 @@ class Keywords {
       try {
         field = value.cast<T>();
       } catch (const py::cast_error&) {
-        throw Error(ErrorCode::kInvalidArgument, std::string(name) + " is a " + type_name(value) + ", which it cannot be");
+        const bool number = py::isinstance<py::int_>(value) || py::isinstance<py::float_>(value);
+        throw Error(ErrorCode::kInvalidArgument, std::string(name) + " is " + (number ? std::string(py::repr(value)) : "a " + type_name(value)) + ", which it cannot be");
       }
     }
   }
@@ -82,6 +84,14 @@ GenerateOptions options_from(const py::kwargs& named) {
   keywords.finish();
   return options;
 }
+
+/// The end of a batcher waits for a step, which others need not.
+struct DeleteUnlocked {
+  void operator()(TextBatcher* batcher) const {
+    const py::gil_scoped_release unlocked;
+    delete batcher;
+  }
+};
 
 BatcherOptions batcher_options_from(const py::kwargs& named) {
   BatcherOptions options;
@@ -143,8 +153,10 @@ void bind_generation(py::module_& module) {
       .def_readonly("cancelled", &BatcherStats::cancelled, "Prompts that were given up.")
       .def_readonly("failed", &BatcherStats::failed, "Prompts whose texts failed.");
 
-  py::class_<TextBatcher>(module, "TextBatcher", "Writes the texts of many prompts together, on a thread of its own.")
-      .def(py::init([](const Model& model, const py::kwargs& named) { return TextBatcher(model, batcher_options_from(named)); }), py::arg("model"), py::pos_only())
+  py::class_<TextBatcher, std::unique_ptr<TextBatcher, DeleteUnlocked>>(module, "TextBatcher", "Writes the texts of many prompts together, on a thread of its own.")
+      .def(py::init([](const Model& model, const py::kwargs& named) {
+             return std::unique_ptr<TextBatcher, DeleteUnlocked>(new TextBatcher(model, batcher_options_from(named)));
+           }), py::arg("model"), py::pos_only())
       .def("generate",
            [](TextBatcher& self, py::handle prompt, const py::kwargs& named) {
              const GenerateOptions options = options_from(named);

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from portfire import _core
-from portfire._core import Generation, TextStream
+from portfire._core import Generation, ResourceExhaustedError, TextStream
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, ThreadPoolExecutor
@@ -18,7 +18,7 @@ async def parts_of(executor: Executor, start: Callable[[], TextStream]) -> Async
     import asyncio
 
     loop = asyncio.get_running_loop()
-    stream = await loop.run_in_executor(executor, start)
+    stream = start()
     try:
         while (part := await loop.run_in_executor(executor, next, stream, None)) is not None:
             yield part
@@ -40,14 +40,26 @@ class TextBatcher(_core.TextBatcher):
 
     _executor: ThreadPoolExecutor | None = None
 
+    def __init__(self, model: _core.Model, /, **options: Any) -> None:
+        super().__init__(model, **options)
+        self._most = self.stats.max_sequences + int(options.get("max_waiting", 1024))
+        self._calls = 0
+
     async def generate_async(self, prompt: str | os.PathLike[str] | bytes, **options: Any) -> Generation:
-        """`generate` without blocking the event loop."""
+        """`generate` without blocking the event loop. Texts that nobody waits for any more are still written
+        to their end; `stream_async` ends them."""
         import asyncio
 
         def call() -> Generation:
             return self.generate(prompt, **options)
 
-        return await asyncio.get_running_loop().run_in_executor(self._waiters(), call)
+        if self._calls >= self._most:
+            raise ResourceExhaustedError(f"{self._calls} calls wait already, of {self._most} that may")
+        self._calls += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._waiters(), call)
+        finally:
+            self._calls -= 1
 
     async def stream_async(
         self, prompt: str | os.PathLike[str] | bytes, **options: Any
@@ -57,9 +69,9 @@ class TextBatcher(_core.TextBatcher):
             yield part
 
     def _waiters(self) -> ThreadPoolExecutor:
-        """Threads that only wait: one for each text that is written."""
+        """Threads that only wait: one for each prompt that is written or waits."""
         if self._executor is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._executor = ThreadPoolExecutor(self.stats.max_sequences, thread_name_prefix="portfire")
+            self._executor = ThreadPoolExecutor(self._most, thread_name_prefix="portfire")
         return self._executor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -186,6 +187,29 @@ def test_async_callers_share_a_batch(endless: TextWorld) -> None:
     texts = prompts(9)
     expected = [model.generate(text, max_new_tokens=10).text for text in texts]
     assert asyncio.run(all_of(texts)) == expected
+
+
+def test_a_task_that_is_cancelled_ends_its_text(endless: TextWorld) -> None:
+    """While a part is being written on another thread: by itself and in a batch."""
+    model = portfire.load(endless.folder, threads=1)
+    batcher = portfire.TextBatcher(model, max_sequences=2)
+
+    async def impatient(writer: portfire.Model | portfire.TextBatcher, seconds: float) -> None:
+        async def read() -> None:
+            async for _ in writer.stream_async("abc", max_new_tokens=CONTEXT):
+                pass
+
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(read(), seconds)
+
+    async def many() -> None:
+        for k in range(60):
+            await impatient((model, batcher)[k % 2], 0.0003 * (k % 9))
+
+    asyncio.run(many())
+    expected = model.generate("abc", max_new_tokens=5).text
+    assert batcher.generate("abc", max_new_tokens=5).text == expected
+    assert batcher.stats.sequences == 0
 
 
 def test_a_batcher_under_load_loses_nothing(endless: TextWorld) -> None:

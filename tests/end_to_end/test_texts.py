@@ -144,7 +144,7 @@ def test_an_interrupt_ends_the_text_with_what_was_said(
 
 _BAD = (
     ((), ("",), 65, "text: the text is empty; "),
-    (("--temperature", -1), ("a",), 64, "temperature is -1; 0 (the likeliest token) or more"),
+    (("--temperature", -1), ("a",), 64, "temperature is -1; 0 (the likeliest token), or 1e-06 to 1e+06"),
     (("--temperature", 1, "--top-p", 0), ("a",), 64, "top_p is 0; above 0 and at most 1"),
     (("--temperature", 1, "--top-p", 1.5), ("a",), 64, "top_p is 1.5; above 0 and at most 1"),
     (("--top-k", 3), ("a",), 64, "top_k, top_p and min_p are for drawing"),
@@ -205,7 +205,7 @@ def test_python_refuses_in_its_own_words(bag: TextWorld, writer: TextWorld) -> N
         reads.stream("a")
     with pytest.raises(portfire.InvalidArgumentError, match="there is no option top"):
         writes.generate("a", top=3)
-    with pytest.raises(portfire.InvalidArgumentError, match="temperature is a str"):
+    with pytest.raises(portfire.InvalidArgumentError, match="temperature is a str, which it cannot be"):
         writes.generate("a", temperature="hot")
     with pytest.raises(portfire.InvalidArgumentError, match="a stream is of one text"):
         writes.stream("a", temperature=1.0, num_sequences=2)

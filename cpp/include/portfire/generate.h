@@ -39,7 +39,7 @@ struct GeneratedText {
   std::string text;                       ///< what follows the prompt
   std::vector<std::int64_t> ids;          ///< with the token that ended it
   std::vector<float> log_probabilities;   ///< of each, by softmax of the bare logits
-  std::string finish_reason;              ///< "stop", "length" or "cancelled"
+  std::string finish_reason;              ///< "stop", "length" or "cancelled"; empty while it goes on
   bool operator==(const GeneratedText&) const = default;
 };
 

@@ -197,8 +197,8 @@ class PORTFIRE_EXPORT Model {
   Impl* impl_;  // counted
 };
 
-/// A text that is being written: by itself only while `next` runs, or with others by a TextBatcher. One thread at a time;
-/// shares its model.
+/// A text that is being written: by itself only while `next` runs, or with others by a TextBatcher. One thread at a time,
+/// but for `cancel`; shares its model.
 class PORTFIRE_EXPORT TextStream {
  public:
   struct Impl;
@@ -209,9 +209,9 @@ class PORTFIRE_EXPORT TextStream {
 
   /// What has become certain of the text since the last call, not empty; nothing at its end. Throws what `forward` throws.
   [[nodiscard]] std::optional<std::string> next();
-  /// Ends the text here and frees what it takes.
+  /// Ends the text here and frees what it takes, after the step that runs; does not wait for it. From any thread.
   void cancel();
-  /// What has been written so far.
+  /// What has been written so far; its `finish_reason` is empty while it goes on.
   [[nodiscard]] GeneratedText result() const;
 
  private:

@@ -14,7 +14,7 @@ struct BatcherOptions {
   std::int64_t max_sequences = 16;   ///< texts that are written at once; a prompt with several texts or beams counts for as many
   std::int64_t max_tokens = 0;       ///< of a prompt and its text together; 0: the package's context
   std::int64_t max_cache_bytes = 0;  ///< of what the model keeps of all texts: fewer are written at once; 0: no bound but these two
-  std::int64_t max_waiting = 1024;   ///< prompts that wait for their turn; more are refused
+  std::int64_t max_waiting = 1024;   ///< prompts that wait for their turn, those included that came since the last step; more are refused
 };
 
 /// What a batcher does and has done. Regular.
@@ -32,11 +32,12 @@ struct BatcherStats {
 
 /// Writes the texts of many prompts together, on a thread of its own: they join and leave between steps, each of which is
 /// one call of the model for all of them (continuous batching). Prompts are taken in the order in which they come; between two
-/// steps at most 512 tokens of a prompt are read, so a long one does not hold up the others. A text does not depend on
-/// who shares the batch. Thread-safe.
+/// steps at most 512 tokens of a prompt are read, so a long one does not hold up the others. A text has the tokens that
+/// it has alone, but where two are equally likely to the last bits. Thread-safe, but for being moved and destroyed.
 class PORTFIRE_EXPORT TextBatcher {
  public:
-  /// Shares the model. Throws kInvalidArgument where its task is not text-generation or an option means nothing.
+  /// Shares the model. Throws kInvalidArgument where its task is not text-generation or an option means nothing, and
+  /// kResourceExhausted where there is no memory for all texts.
   explicit TextBatcher(const Model& model, const BatcherOptions& options = {});
   /// Ends all texts as cancelled.
   ~TextBatcher();

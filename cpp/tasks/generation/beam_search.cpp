@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "tasks/generation/likelihood.h"
@@ -9,7 +10,7 @@
 namespace portfire {
 
 BeamSearch::BeamSearch(Prompt prompt, const WrittenText& begin) : prompt_(std::move(prompt)) {
-  beams_.push_back({.text = begin, .penalties = Sampler(prompt_.options, prompt_.ids, prompt_.vocabulary, 0)});
+  beams_.push_back({.text = begin, .penalties = Sampler(prompt_.options, prompt_.ids, 0)});
 }
 
 float BeamSearch::by_length(float score, std::int64_t length) const {
@@ -19,24 +20,22 @@ float BeamSearch::by_length(float score, std::int64_t length) const {
 /// So many that `num_beams` of them go on even if every stop token is among them; the best first.
 std::vector<BeamSearch::Candidate> BeamSearch::candidates(std::span<const float> logits) const {
   const auto width = static_cast<std::size_t>(prompt_.vocabulary);
-  std::vector<Candidate> all;
-  all.reserve(beams_.size() * width);
+  const auto count = std::max<std::size_t>(2, 1 + prompt_.options.stop_tokens.size()) * static_cast<std::size_t>(prompt_.options.num_beams);
+  std::vector<Candidate> best;
+  std::vector<std::size_t> order(width);
   for (std::size_t beam = 0; beam < beams_.size(); ++beam) {
     const std::vector<float> bare = log_softmax(logits.subspan(beam * width, width));
     const std::vector<float> scores = beams_[beam].penalties.processed(bare);
-    for (std::size_t token = 0; token < width; ++token) {
-      all.push_back({.beam = beam, .token = static_cast<std::int64_t>(token), .score = beams_[beam].score + scores[token], .log_probability = bare[token]});
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const auto end = order.begin() + static_cast<std::ptrdiff_t>(std::min(count, width));
+    std::partial_sort(order.begin(), end, order.end(), [&](std::size_t a, std::size_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
+    for (auto token = order.begin(); token != end; ++token) {
+      best.push_back({.beam = beam, .token = static_cast<std::int64_t>(*token), .score = beams_[beam].score + scores[*token], .log_probability = bare[*token]});
     }
   }
-  const std::size_t per_beam = std::max<std::size_t>(2, 1 + prompt_.options.stop_tokens.size());
-  const std::size_t count = std::min(all.size(), per_beam * static_cast<std::size_t>(prompt_.options.num_beams));
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    if (a.score != b.score) return a.score > b.score;
-    return a.beam != b.beam ? a.beam < b.beam : a.token < b.token;
-  };
-  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(), better);
-  all.resize(count);
-  return all;
+  std::stable_sort(best.begin(), best.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+  best.resize(std::min(best.size(), count));
+  return best;
 }
 
 BeamSearch::Beam BeamSearch::extended(const Candidate& candidate) const {

@@ -8,7 +8,9 @@
 namespace portfire {
 
 GenerationBatch::GenerationBatch(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length)
-    : engine_(engine), manifest_(manifest), capacity_(rows), length_(length), state_(state_of(manifest), rows, length) {}
+    : engine_(engine), manifest_(manifest), capacity_(rows), length_(length), state_(state_of(manifest), rows, length) {
+  rows_.reserve(static_cast<std::size_t>(rows));
+}
 
 std::int64_t GenerationBatch::row_bytes(const Manifest& manifest, std::int64_t length) { return GenerationState::row_bytes(state_of(manifest), length); }
 
@@ -20,8 +22,10 @@ void GenerationBatch::join(std::shared_ptr<Writing> writing) {
 
 void GenerationBatch::leave(const Writing& writing) {
   const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& one) { return one.writing.get() == &writing; });
-  if (member == members_.end()) return;
-  drop(*member);
+  if (member != members_.end()) {
+    if (member->rows.empty() && member->read > 0) state_.clear(capacity_ - 1);  // nobody looked at what it has come to
+    drop(*member);
+  }
   close_gaps();
 }
 
@@ -121,7 +125,7 @@ void GenerationBatch::advance(Member& member, std::span<const float> logits, std
 void GenerationBatch::place(Member& member, const std::vector<std::size_t>& from, const std::vector<Continuation>& next) {
   const bool was_read = member.rows.empty();
   for (const std::size_t row : member.rows) rows_[row].member = nullptr;
-  member.rows.assign(next.size(), rows_.size());
+  std::vector<std::size_t> rows(next.size());
   std::vector<std::size_t> copied;
   for (std::size_t k = 0; k < next.size(); ++k) {
     const std::size_t row = from[next[k].parent];
@@ -130,7 +134,7 @@ void GenerationBatch::place(Member& member, const std::vector<std::size_t>& from
       continue;
     }
     rows_[row] = {.member = &member, .number = k, .token = next[k].token};
-    member.rows[k] = row;
+    rows[k] = row;
   }
   for (const std::size_t k : copied) {
     auto free = std::find_if(rows_.begin(), rows_.end(), [](const Row& row) { return row.member == nullptr; });
@@ -138,8 +142,9 @@ void GenerationBatch::place(Member& member, const std::vector<std::size_t>& from
     const auto row = static_cast<std::size_t>(free - rows_.begin());
     state_.copy(static_cast<std::int64_t>(from[next[k].parent]), static_cast<std::int64_t>(row), member.length);
     *free = {.member = &member, .number = k, .token = next[k].token};
-    member.rows[k] = row;
+    rows[k] = row;
   }
+  member.rows = std::move(rows);
 }
 
 void GenerationBatch::close_gaps() {

@@ -24,6 +24,9 @@ class GenerationBatch {
  public:
   /// State for `rows` texts of at most `length` tokens, all of it from the beginning on.
   GenerationBatch(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length);
+  GenerationBatch(const GenerationBatch&) = delete;
+  GenerationBatch& operator=(const GenerationBatch&) = delete;
+  GenerationBatch(GenerationBatch&&) = default;
 
   /// Whether there are as many rows free as `writing` may come to need.
   [[nodiscard]] bool takes(const Writing& writing) const { return reserved_ + writing.most_rows() <= capacity_; }

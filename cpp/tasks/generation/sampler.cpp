@@ -16,6 +16,8 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr std::int64_t kMostSequences = 64;
+constexpr double kLeast = 1e-6;  // scores are float32: what is beyond these would make no numbers of them
+constexpr double kMost = 1e6;
 
 void require(bool holds, const std::string& name, double value, const std::string& allowed) {
   if (!holds) throw Error(ErrorCode::kInvalidArgument, cat(name, " is ", value, "; ", allowed));
@@ -93,12 +95,13 @@ void keep_min_p(std::vector<float>& scores, double p) {
 void check_options(const GenerateOptions& options) {
   const auto number = [](std::int64_t value) { return static_cast<double>(value); };
   require(options.max_new_tokens >= 1, "max_new_tokens", number(options.max_new_tokens), "at least 1");
-  require(options.temperature >= 0 && std::isfinite(options.temperature), "temperature", options.temperature, "0 (the likeliest token) or more");
+  require(options.temperature == 0 || (options.temperature >= kLeast && options.temperature <= kMost), "temperature", options.temperature,
+          cat("0 (the likeliest token), or ", kLeast, " to ", kMost));
   require(options.top_k >= 0, "top_k", number(options.top_k), "0 (all) or more");
   require(options.top_p > 0 && options.top_p <= 1, "top_p", options.top_p, "above 0 and at most 1");
   require(options.min_p >= 0 && options.min_p <= 1, "min_p", options.min_p, "0 to 1");
-  require(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty), "repetition_penalty", options.repetition_penalty, "above 0");
-  require(std::isfinite(options.frequency_penalty), "frequency_penalty", options.frequency_penalty, "a finite number");
+  require(options.repetition_penalty >= kLeast && options.repetition_penalty <= kMost, "repetition_penalty", options.repetition_penalty, cat(kLeast, " to ", kMost));
+  require(std::abs(options.frequency_penalty) <= kMost, "frequency_penalty", options.frequency_penalty, cat(-kMost, " to ", kMost));
   require(options.num_sequences >= 1 && options.num_sequences <= kMostSequences, "num_sequences", number(options.num_sequences), cat("1 to ", kMostSequences));
   check_beams(options);
   if (options.num_sequences > 1 && options.temperature == 0 && options.num_beams == 1) {
@@ -112,23 +115,20 @@ void check_options(const GenerateOptions& options) {
   }
 }
 
-Sampler::Sampler(const GenerateOptions& options, std::span<const std::int64_t> prompt, std::int64_t vocabulary, std::uint64_t number)
+Sampler::Sampler(const GenerateOptions& options, std::span<const std::int64_t> prompt, std::uint64_t number)
     : options_(options), random_(mixed(options.seed, number)) {
   if (!penalizes(options)) return;
-  seen_.resize(static_cast<std::size_t>(vocabulary));
-  count_.resize(static_cast<std::size_t>(vocabulary));
-  for (const std::int64_t id : prompt) seen_[static_cast<std::size_t>(id)] = 1;
+  for (const std::int64_t id : prompt) counts_[id] = 0;
 }
 
 void Sampler::penalize(std::vector<float>& scores) const {
-  if (options_.repetition_penalty != 1) {
-    const auto penalty = static_cast<float>(options_.repetition_penalty);
-    for (std::size_t k = 0; k < scores.size(); ++k) {
-      if (seen_[k] != 0) scores[k] = scores[k] < 0 ? scores[k] * penalty : scores[k] / penalty;
-    }
+  const auto repetition = static_cast<float>(options_.repetition_penalty);
+  const auto frequency = static_cast<float>(options_.frequency_penalty);
+  for (const auto& [id, count] : counts_) {
+    float& score = scores[static_cast<std::size_t>(id)];
+    if (repetition != 1) score = score < 0 ? score * repetition : score / repetition;
+    score -= frequency * static_cast<float>(count);
   }
-  if (options_.frequency_penalty == 0) return;
-  for (std::size_t k = 0; k < scores.size(); ++k) scores[k] -= static_cast<float>(options_.frequency_penalty) * static_cast<float>(count_[k]);
 }
 
 /// With the probabilities softmax(scores), of which `most` is the greatest.
@@ -162,9 +162,7 @@ std::vector<float> Sampler::processed(std::span<const float> logits) const {
 }
 
 void Sampler::count(std::int64_t id) {
-  if (seen_.empty()) return;
-  seen_[static_cast<std::size_t>(id)] = 1;
-  ++count_[static_cast<std::size_t>(id)];
+  if (penalizes(options_)) ++counts_[id];
 }
 
 Sampler::Choice Sampler::next(std::span<const float> logits) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <random>
 #include <span>
 #include <vector>
@@ -16,7 +17,7 @@ void check_options(const GenerateOptions& options);
 class Sampler {
  public:
   /// `prompt` counts for the repetition penalty. `number` tells the texts of one prompt apart.
-  Sampler(const GenerateOptions& options, std::span<const std::int64_t> prompt, std::int64_t vocabulary, std::uint64_t number);
+  Sampler(const GenerateOptions& options, std::span<const std::int64_t> prompt, std::uint64_t number);
 
   struct Choice {
     std::int64_t id = 0;
@@ -35,8 +36,7 @@ class Sampler {
   std::size_t drawn(std::span<const float> scores, float most);
 
   GenerateOptions options_;
-  std::vector<std::uint8_t> seen_;      ///< of each token: in the prompt or the text; empty where there is no penalty
-  std::vector<std::int32_t> count_;     ///< of each token: how often in the text; empty where there is no penalty
+  std::map<std::int64_t, std::int64_t> counts_{};  ///< of the tokens in the prompt or the text: how often in the text; empty without penalties
   std::mt19937_64 random_;
 };
 

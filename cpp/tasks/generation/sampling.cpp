@@ -7,7 +7,7 @@ namespace portfire {
 Sampling::Sampling(Prompt prompt, const WrittenText& begin) : prompt_(std::move(prompt)) {
   for (std::int64_t k = 0; k < prompt_.options.num_sequences; ++k) {
     texts_.push_back(begin);
-    samplers_.emplace_back(prompt_.options, prompt_.ids, prompt_.vocabulary, static_cast<std::uint64_t>(k));
+    samplers_.emplace_back(prompt_.options, prompt_.ids, static_cast<std::uint64_t>(k));
   }
 }
 

@@ -13,7 +13,7 @@
 
 namespace portfire {
 
-bool Prompt::is_stop(std::int64_t id) const { return std::find(options.stop_tokens.begin(), options.stop_tokens.end(), id) != options.stop_tokens.end(); }
+bool Prompt::is_stop(std::int64_t id) const { return std::binary_search(options.stop_tokens.begin(), options.stop_tokens.end(), id); }
 
 Prompt prompt_for(const Manifest& manifest, std::vector<std::int64_t> ids, GenerateOptions options, std::int64_t context) {
   check_options(options);

@@ -18,7 +18,7 @@ namespace portfire {
 /// A prompt and how it is to be written on.
 struct Prompt {
   std::vector<std::int64_t> ids;  ///< not empty, within the context
-  GenerateOptions options;        ///< `stop_tokens` with those of the package
+  GenerateOptions options;        ///< `stop_tokens` with those of the package, in order
   std::int64_t vocabulary = 0;
   std::int64_t most_new = 0;      ///< tokens: what was asked for, or what the context leaves, one at least
 
@@ -57,7 +57,7 @@ class Writing {
   [[nodiscard]] virtual Generation result() const = 0;
 };
 
-/// Beam search where `options.num_beams` asks for it, else one token after another. Refers to the tokenizer.
+/// Beam search where `options.num_beams` asks for it, else one token after another.
 std::unique_ptr<Writing> make_writing(Prompt prompt, const Tokenizer& tokenizer);
 
 }  // namespace portfire

@@ -123,6 +123,8 @@ const std::map<std::string, std::string> kFaults{
     {"shape_too_long", "methods.forward.inputs[0].shape: 17 axes; at most 16 are read"},
     {"task_unknown", R"(task: "mind-reading" is not known; one of image-classification, text-classification, text-generation, tensor)"},
     {"select_of_each_row", "methods.forward.inputs[2]: not int64 select [R]"},
+    {"state_of_nothing", "methods.forward.inputs[3].shape: a state's size is 0; at least 1"},
+    {"state_without_end", "methods.forward.inputs[3].shape: the state of one text has"},
     {"state_without_rows", "methods.forward.inputs[3].shape: state has the axis N once, T at most once, and fixed sizes"},
     {"stop_token_beyond_vocabulary", "generation.stop_tokens: 100 is not in the vocabulary, which ends at 99"},
     {"tensor_name_with_slash", R"(methods.forward.inputs[0].name: "a/b" is not a tensor's name)"},

@@ -110,8 +110,8 @@ TEST(TextWorker, CancellingFreesThePlaceAtOnce) {
   const std::shared_ptr<Ticket> waits = worker.submit(sums.writing({1, 2}, {.max_new_tokens = 2}));
   gate.open(1);
   EXPECT_EQ(first->next(), "3");
-  first->give_up();
-  waits->give_up();
+  first->cancel();
+  waits->cancel();
   gate.open(4);  // at most the one that runs, and two for the second
   EXPECT_EQ(second->wait().text(), "36");
   EXPECT_EQ(first->wait().sequences[0].finish_reason, "cancelled");
@@ -119,6 +119,7 @@ TEST(TextWorker, CancellingFreesThePlaceAtOnce) {
   EXPECT_EQ(waits->wait().text(), "");
   EXPECT_EQ(worker.stats().cancelled, 2);
   first->cancel();  // nothing
+  EXPECT_EQ(first->first().finish_reason, "cancelled");
 }
 
 TEST(TextWorker, RefusesWhatItCannotTake) {
@@ -181,11 +182,11 @@ TEST(TextWorker, ManyComeAndGo) {
       for (int k = 0; k < 60; ++k) {
         const std::shared_ptr<Ticket> ticket = worker.submit(sums.writing({1, 2}, {.max_new_tokens = 40}));
         switch (random() % 4) {
-          case 0: ticket->give_up(); break;
+          case 0: ticket->cancel(); break;
           case 1:
             (void)ticket->next();
             ticket->cancel();
-            EXPECT_TRUE(expected.text().starts_with(ticket->first().text));
+            EXPECT_TRUE(expected.text().starts_with(ticket->first().text));  // which waits for the end
             break;
           case 2: {
             std::string text;

@@ -190,5 +190,32 @@ TEST(GenerationBatch, WhoFailsFailsAlone) {
   EXPECT_EQ(sums.write({1, 2}, {.max_new_tokens = 4}).text(), "3624");
 }
 
+/// A cache that is no number where a token 9 stood; it weighs in whatever reads past its own tokens.
+TEST(GenerationBatch, AHalfReadPromptLeavesNothingBehind) {
+  const auto forward = [](std::span<const Tensor> inputs) {
+    const auto ids = inputs[0].values<std::int64_t>();
+    const auto positions = inputs[1].values<std::int64_t>();
+    auto* cache = const_cast<float*>(static_cast<const float*>(inputs[3].data()));
+    for (std::size_t k = 0; k < ids.size(); ++k) cache[positions[k]] = ids[k] == 9 ? std::numeric_limits<float>::quiet_NaN() : 0;
+    Tensor logits = Tensor::zeros(DType::kFloat32, {1, test::kVocabulary});
+    auto* target = static_cast<float*>(logits.mutable_data());
+    for (std::int64_t token = 0; token < inputs[3].shape()[1]; ++token) target[1] += 0 * cache[token];
+    return std::vector<NamedTensor>{{"logits", logits}};
+  };
+  Sums sums(2000, forward);
+  sums.manifest.methods[0].inputs[3].shape = {{.size = -1, .symbol = "N"}, {.size = -1, .symbol = "T"}};
+  GenerationBatch batch(sums.engine, sums.manifest, 1, 2000);
+  const std::shared_ptr<Writing> half = sums.writing(Ids(600, 9), {.max_new_tokens = 3});
+  batch.join(half);
+  EXPECT_TRUE(batch.step().empty());
+  batch.leave(*half);
+  const std::shared_ptr<Writing> next = sums.writing({1}, {.max_new_tokens = 3});
+  batch.join(next);
+  while (!batch.empty()) {
+    for (const GenerationBatch::Progress& progress : batch.step()) EXPECT_FALSE(progress.error);
+  }
+  EXPECT_EQ(next->result().sequences[0].finish_reason, "stop");
+}
+
 }  // namespace
 }  // namespace portfire

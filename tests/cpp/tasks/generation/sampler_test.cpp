@@ -20,11 +20,11 @@ constexpr float kNever = -std::numeric_limits<float>::infinity();
 using Floats = std::vector<float>;
 
 Floats processed(const GenerateOptions& options, const Floats& logits, const std::vector<std::int64_t>& prompt = {}) {
-  return Sampler(options, prompt, static_cast<std::int64_t>(logits.size()), 0).processed(logits);
+  return Sampler(options, prompt, 0).processed(logits);
 }
 
 TEST(Sampler, TakesTheLikeliestWithoutATemperature) {
-  Sampler sampler({}, {}, 3, 0);
+  Sampler sampler({}, {}, 0);
   const Sampler::Choice choice = sampler.next(Floats{0, 2, 1});
   EXPECT_EQ(choice.id, 1);
   EXPECT_NEAR(choice.log_probability, 2 - std::log(1 + std::exp(1.0) + std::exp(2.0)), 1e-6);
@@ -83,14 +83,14 @@ TEST(Sampler, RepetitionPenaltyCountsEachTokenOnce) {
 TEST(Sampler, FrequencyPenaltyCountsTheTextAlone) {
   const GenerateOptions options{.frequency_penalty = 1.5};
   const std::vector<std::int64_t> prompt{2, 2};
-  Sampler sampler(options, prompt, 3, 0);
+  Sampler sampler(options, prompt, 0);
   EXPECT_EQ(sampler.next(Floats{5, 0, 4}).id, 0);
   EXPECT_EQ(sampler.next(Floats{5, 0, 4}).id, 2) << "3.5 against 4";
   EXPECT_EQ(sampler.processed(Floats{5, 0, 4}), (Floats{3.5F, 0, 2.5F}));
 }
 
 TEST(Sampler, DrawsAsTheProbabilitiesSay) {
-  Sampler sampler({.temperature = 1}, {}, 3, 0);
+  Sampler sampler({.temperature = 1}, {}, 0);
   const Floats logits{std::log(0.5F), std::log(0.3F), std::log(0.2F)};
   constexpr int kDraws = 20000;
   std::array<int, 3> count{};
@@ -102,13 +102,13 @@ TEST(Sampler, DrawsAsTheProbabilitiesSay) {
 }
 
 TEST(Sampler, NeverDrawsWhatIsLeftOut) {
-  Sampler sampler({.temperature = 5, .top_k = 1}, {}, 3, 0);
+  Sampler sampler({.temperature = 5, .top_k = 1}, {}, 0);
   for (int k = 0; k < 200; ++k) EXPECT_EQ(sampler.next(Floats{0, 0.1F, 0}).id, 1);
 }
 
 TEST(Sampler, ASeedGivesOneTextAndNumbersOthers) {
   const auto draws = [](std::uint64_t seed, std::uint64_t number) {
-    Sampler sampler({.temperature = 1, .seed = seed}, {}, 50, number);
+    Sampler sampler({.temperature = 1, .seed = seed}, {}, number);
     std::vector<std::int64_t> ids;
     for (int k = 0; k < 20; ++k) ids.push_back(sampler.next(Floats(50, 0.0F)).id);
     return ids;
@@ -119,7 +119,7 @@ TEST(Sampler, ASeedGivesOneTextAndNumbersOthers) {
 }
 
 TEST(Sampler, RefusesLogitsThatAreNoNumbers) {
-  Sampler sampler({}, {}, 2, 0);
+  Sampler sampler({}, {}, 0);
   expect_error([&] { (void)sampler.next(Floats{std::nanf(""), 1}); }, ErrorCode::kInvalidPackage, "the model gave logits that are no numbers");
   expect_error([&] { (void)sampler.next(Floats{kNever, kNever}); }, ErrorCode::kInvalidPackage, "the model gave logits that are no numbers");
 }
@@ -129,12 +129,14 @@ TEST(GenerateOptions, AreCheckedOneByOne) {
     expect_error([&] { check_options(options); }, ErrorCode::kInvalidArgument, message);
   };
   refused({.max_new_tokens = 0}, "max_new_tokens is 0; at least 1");
-  refused({.temperature = -1}, "temperature is -1; 0 (the likeliest token) or more");
+  refused({.temperature = -1}, "temperature is -1; 0 (the likeliest token), or 1e-06 to 1e+06");
   refused({.temperature = 1, .top_k = -1}, "top_k is -1; 0 (all) or more");
   refused({.temperature = 1, .top_p = 0}, "top_p is 0; above 0 and at most 1");
   refused({.temperature = 1, .top_p = 1.5}, "top_p is 1.5; above 0 and at most 1");
   refused({.temperature = 1, .min_p = 1.5}, "min_p is 1.5; 0 to 1");
-  refused({.repetition_penalty = 0}, "repetition_penalty is 0; above 0");
+  refused({.temperature = 1e-50}, "temperature is 1e-50; 0 (the likeliest token), or 1e-06 to 1e+06");
+  refused({.frequency_penalty = 1e300}, "frequency_penalty is 1e+300; -1e+06 to 1e+06");
+  refused({.repetition_penalty = 0}, "repetition_penalty is 0; 1e-06 to 1e+06");
   refused({.num_sequences = 2}, "num_sequences is 2 with temperature 0: they would all be the same");
   refused({.num_sequences = 0}, "num_sequences is 0; 1 to 64");
   refused({.top_k = 5}, "top_k, top_p and min_p are for drawing; set a temperature above 0 too");
