@@ -138,7 +138,7 @@ def test_a_size_that_is_fixed_is_the_only_batch(version: Path, tmp_path: Path) -
         ({"seconds": 0}, "seconds is 0; more than 0"),
         ({"threads": (-1,)}, "threads is -1; 1 to 1024"),
         ({"threads": (0,)}, "threads is 0; 1 to 1024"),
-        ({"precision": "int3"}, 'unknown precision "int3"; one of packaged, bfloat16, fastest'),
+        ({"precision": "int3"}, 'unknown precision "int3"; one of packaged, bfloat16, int8, fastest'),
         ({"max_error": -1}, "max_error is -1"),
         ({"optimization": "much"}, 'unknown optimization "much"; one of auto, none, freeze, full'),
     ],

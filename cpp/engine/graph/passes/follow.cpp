@@ -71,6 +71,11 @@ bool may_move(const Block& block, const std::vector<bool>& gone, std::size_t fir
   return true;
 }
 
+/// Dropout outside of training: it gives what it takes.
+bool is_off(const Step& step) {
+  return is_named(step, "aten::dropout") && step.operands.size() == 3 && step.operands[2].constant.isBool() && !step.operands[2].constant.toBool();
+}
+
 }  // namespace
 
 void pack_layers(Block& block, const std::string& name, const std::function<Layer(const Block&, const Step&)>& find) {
@@ -85,6 +90,10 @@ void pack_layers(Block& block, const std::string& name, const std::function<Laye
     std::size_t place = k;  // where the step is to stand
     int result = slot;
     std::size_t next = uses.only_taker(result);
+    for (; next != Uses::kNobody && next > k && !gone[next] && is_off(block.steps[next]) && only_output(block.steps[next]) != Operand::kNoSlot; next = uses.only_taker(result)) {
+      result = only_output(block.steps[next]);
+      gone[next] = true;
+    }
     if (layer.adds && next != Uses::kNobody && next > k && !gone[next]) {
       const int other = added_to(block, block.steps[next], result);
       if (other != Operand::kNoSlot && other != result && may_move(block, gone, k, next)) {
