@@ -134,8 +134,9 @@ TEST_F(Direct, ConvolvesEachChannelByItself) {
 
 TEST_F(Direct, ActivatesAsLibTorchDoes) {
   const at::Tensor x = at::cat({at::linspace(-12, 12, 1001), at::full({1}, kMuch), at::full({1}, -kMuch), at::full({1}, -1e38), at::full({1}, -90), at::full({1}, kNan), at::zeros({1})});
-  const std::vector<std::pair<Activation, at::Tensor>> expected{{Activation::kGelu, at::gelu(x)},       {Activation::kGeluTanh, at::gelu(x, "tanh")},
-                                                                {Activation::kSilu, at::silu(x)},       {Activation::kSigmoid, at::sigmoid(x)},
+  const at::Tensor exact = x.to(at::kDouble);  // in float32 and with AVX-512, its gelu of the largest numbers is none
+  const std::vector<std::pair<Activation, at::Tensor>> expected{{Activation::kGelu, at::gelu(exact).to(at::kFloat)}, {Activation::kGeluTanh, at::gelu(exact, "tanh").to(at::kFloat)},
+                                                                {Activation::kSilu, at::silu(x)}, {Activation::kSigmoid, at::sigmoid(x)},
                                                                 {Activation::kTanh, at::tanh(x)}};
   for (const auto& [name, kernels] : variants()) {
     for (const auto& [activation, right] : expected) {

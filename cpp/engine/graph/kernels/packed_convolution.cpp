@@ -200,9 +200,10 @@ class PackedConvolution final : public Kernel {
                                .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const OptionalTensor&, at::IntArrayRef,
                                                  at::IntArrayRef, at::IntArrayRef, std::int64_t, std::string_view, std::optional<at::Scalar>,
                                                  Text, Scalars, Text)>();
-    const Text activation = epilogue_.activation == "none" ? Text() : Text(epilogue_.activation);
-    return op.call(x, other, weight, bias_, c.padding, c.stride, c.dilation, c.groups, "add", at::Scalar(1.0), activation,
-                   epilogue_.scalars, epilogue_.algorithm_view());
+    const bool rectifies = epilogue_.activation == "relu";  // the one activation that it has for a sum
+    at::Tensor y = op.call(x, other, weight, bias_, c.padding, c.stride, c.dilation, c.groups, "add", at::Scalar(1.0),
+                           rectifies ? Text("relu") : Text(), Scalars(), {});
+    return rectifies ? y : apply(epilogue_, std::move(y), {});
   }
 
   Convolution convolution_;
