@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -37,16 +37,25 @@ class RecipeConfig:
 
 
 def override(config: ConfigT, assignments: Sequence[str]) -> ConfigT:
-    """`config` with every "section.field=value" set, typed as the field is and validated again."""
+    """`config` with every "section.field=value" set, typed as the field is; it is validated when all are set,
+    so that fields which need each other can be given in any order."""
+    changes: dict[str, Any] = {}
     for assignment in assignments:
-        path, equals, text = assignment.partition("=")
+        path, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise InvalidArgumentError(f'"{assignment}" sets nothing; write section.field=value')
-        config = _set(config, path.strip().split("."), text.strip(), path.strip())
-    return config
+        *sections, name = path.split(".")
+        value = _value(config, [*sections, name], text, path)
+        section = changes
+        for key in sections:
+            section = section.setdefault(key, {})
+        section[name] = value
+    changed: ConfigT = _changed(config, changes)
+    return changed
 
 
-def _set(config: Any, keys: Sequence[str], text: str, path: str) -> Any:
+def _value(config: Any, keys: Sequence[str], text: str, path: str) -> Any:
+    """`text` as a value of the field that `keys` lead to."""
     names = [field.name for field in dataclasses.fields(config)]
     if keys[0] not in names:
         raise InvalidArgumentError(f'there is no "{path}"; allowed here: {", ".join(names)}')
@@ -55,10 +64,19 @@ def _set(config: Any, keys: Sequence[str], text: str, path: str) -> Any:
         if len(keys) == 1:
             inner = ", ".join(f"{path}.{field.name}" for field in dataclasses.fields(value))
             raise InvalidArgumentError(f'"{path}" is a section; set one of {inner}')
-        return dataclasses.replace(config, **{keys[0]: _set(value, keys[1:], text, path)})
+        return _value(value, keys[1:], text, path)
     if len(keys) > 1:
         raise InvalidArgumentError(f'there is no "{path}"; {keys[0]} is a field, not a section')
-    return dataclasses.replace(config, **{keys[0]: parse(text, get_type_hints(type(config))[keys[0]], path)})
+    return parse(text, get_type_hints(type(config))[keys[0]], path)
+
+
+def _changed(config: Any, changes: Mapping[str, Any]) -> Any:
+    """`config` with these fields; those of a section are a mapping too."""
+    fields = {
+        key: _changed(getattr(config, key), value) if isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
+    return dataclasses.replace(config, **fields)
 
 
 def parse(text: str, kind: Any, path: str) -> Any:

@@ -102,6 +102,13 @@ TEXT_SETS = (
 # Without classes, for language models.
 CORPORA = (
     DataSet(
+        name="wikitext-2",
+        title="WikiText-2 (Merity et al. 2016), words of Wikipedia, 2,088,628 + 217,646 + 245,569",
+        licence="CC BY-SA 3.0",
+        source="https://arxiv.org/abs/1609.07843",
+        folder="wikitext-2",  # its public home is gone, so nothing is downloaded
+    ),
+    DataSet(
         name="tinyshakespeare",
         title="Tiny Shakespeare (Karpathy 2015), 40,000 lines of the plays, 1,115,394 characters",
         licence="public domain",

@@ -1,12 +1,14 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import portfire
-from portfire.recipes.text_classification.config import TokenizerConfig
+from portfire.recipes.text_classification.config import TokenizerConfig, text_file
 from portfire.recipes.text_classification.tokenizer import build_tokenizer
+from portfire.train.config import override
 
 
 def tokenizer(texts: list[str], **changes: Any) -> portfire.Tokenizer:
@@ -84,3 +86,11 @@ def test_texts_without_a_common_word_are_refused() -> None:
 def test_a_configuration_that_cannot_be_is_refused(changes: Any, said: str) -> None:
     with pytest.raises(portfire.InvalidArgumentError, match=said.replace(".", r"\.")):
         TokenizerConfig(**changes)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_file_is_set_together_with_its_kind(order: int) -> None:
+    config = override(text_file(), ["tokenizer.kind=file", "tokenizer.file=mine.json"][::order])
+    assert config.tokenizer == replace(text_file().tokenizer, kind="file", file=Path("mine.json"))
+    with pytest.raises(portfire.InvalidArgumentError, match=r"tokenizer\.file is for tokenizer\.kind=file"):
+        override(text_file(), ["tokenizer.kind=file"])

@@ -22,8 +22,9 @@ from portfire.recipes.text_generation.data import (
     encode,
     golden_texts,
     load,
+    unknown_share,
 )
-from portfire.recipes.text_generation.tokenizer import build_tokenizer
+from portfire.recipes.text_generation.tokenizer import build_tokenizer, split_words
 from portfire.train.batches import Batch
 from portfire.train.cli import main
 
@@ -64,6 +65,44 @@ def test_a_text_that_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:
         load(DataConfig(), tmp_path)
 
 
+def wikitext(folder: Path, names: str = "wiki.{}.tokens", parts: str = "train valid test") -> Path:
+    folder.mkdir(parents=True)
+    for part in parts.split():
+        (folder / names.format(part)).write_text(f" \n = {part} = \n a b c d . \n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("place", ["wikitext-2", "text/wikitext-2", "unpacked"])
+@pytest.mark.parametrize("names", ["wiki.{}.tokens", "{}.txt"])
+def test_wikitext_is_read_from_the_official_files(tmp_path: Path, place: str, names: str) -> None:
+    folder = wikitext(tmp_path / place, names)
+    corpus = load(DataConfig(dataset="wikitext-2"), folder if place == "unpacked" else tmp_path)
+    assert [corpus.train, corpus.validation, corpus.test] == [
+        f" \n = {part} = \n a b c d . \n" for part in ("train", "valid", "test")
+    ]
+    assert corpus.split.startswith("the training file to train with")
+    assert corpus.name == "wikitext-2"
+
+
+def test_without_the_training_file_wikitext_is_the_validation_file(tmp_path: Path) -> None:
+    wikitext(tmp_path / "wikitext-2", parts="valid test")
+    corpus = load(DataConfig(dataset="wikitext-2", train_file="valid", validation=0.2), tmp_path)
+    assert corpus.train + corpus.validation == " \n = valid = \n a b c d . \n"
+    assert corpus.validation == " d . \n"
+    assert corpus.test == " \n = test = \n a b c d . \n"
+    assert "nothing of the training file" in corpus.split
+    with pytest.raises(portfire.NotFoundError, match=r"wiki\.train\.tokens or train\.txt.*train_file=valid"):
+        load(DataConfig(dataset="wikitext-2"), tmp_path)
+
+
+def test_wikitext_is_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PORTFIRE_DATA", raising=False)
+    with pytest.raises(portfire.NotFoundError, match=r"give the folder of wiki\.train\.tokens"):
+        load(DataConfig(dataset="wikitext-2"))
+    with pytest.raises(portfire.NotFoundError, match=r"wiki\.valid\.tokens or valid\.txt; give"):
+        load(DataConfig(dataset="wikitext-2", train_file="valid"), tmp_path)
+
+
 def test_characters_are_numbered_by_code_point() -> None:
     made = tokenizer("b\na é日b")
     assert made.vocabulary_size == 7
@@ -71,6 +110,18 @@ def test_characters_are_numbered_by_code_point() -> None:
     ids = encode("ab\n 日Z", made)
     assert ids.tolist() == [3, 4, 1, 2, 6, 0]
     assert made.decode(ids.tolist()[:-1]) == "ab\n 日"
+
+
+def test_words_are_what_lies_between_spaces() -> None:
+    text = " \n = b <unk> = \n a b , a b \n"
+    made = portfire.Tokenizer.from_bytes(build_tokenizer(TokenizerConfig(kind="words"), text))
+    assert [made.token(k) for k in range(made.vocabulary_size)] == ["<unk>", "<eos>", "b", "=", "a", ","]
+    ids = encode(text, made).tolist()
+    assert ids == [1, 3, 2, 0, 3, 1, 4, 2, 5, 4, 2, 1]
+    assert [made.token(k) for k in ids] == split_words(text)
+    assert encode("a zebra b", made).tolist() == [4, 0, 2]
+    assert made.decode(ids[6:]) == "a b , a b <eos>"
+    assert unknown_share(text) == 1 / 12
 
 
 def test_a_tokenizer_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
@@ -136,6 +187,15 @@ def test_golden_texts_are_pieces_of_several_lengths() -> None:
         (lambda: TrainConfig(betas=(0.9,)), "train.betas is 0.9; two"),
         (lambda: Config(name="x", description="", prompt=""), "prompt is empty"),
         (lambda: Config(name="x", description="", golden=1), "golden is 1"),
+        (
+            lambda: Config(
+                name="x",
+                description="",
+                model=ModelConfig(kind="gru"),
+                train=TrainConfig(optimizer="muon"),
+            ),
+            "model.kind=gru is trained with adamw",
+        ),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused(make: Any, said: str) -> None:
@@ -161,7 +221,7 @@ def test_show_prints_the_configuration(capsys: pytest.CaptureFixture[str]) -> No
 def test_presets_and_data_set_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in [*PRESETS, "tinyshakespeare"])
+    assert all(name in said for name in [*PRESETS, "tinyshakespeare", "wikitext-2"])
 
 
 @pytest.mark.parametrize(
@@ -195,6 +255,27 @@ def test_tiny_shakespeare_is_split_as_nanogpt_splits_it(data_folder: Path) -> No
     corpus = load(DataConfig(), data_folder)
     assert (len(corpus.train), len(corpus.validation)) == (1003854, 111540)
     assert len(set(corpus.train)) == 65
+
+
+@pytest.mark.data
+def test_wikitext_has_the_tokens_that_are_published(data_folder: Path) -> None:
+    corpus = load(DataConfig(dataset="wikitext-2", train_file="valid"), data_folder)
+    valid = corpus.train + corpus.validation
+    made = portfire.Tokenizer.from_bytes(build_tokenizer(TokenizerConfig(kind="words"), valid))
+    assert (len(encode(valid, made)), len(encode(corpus.test, made))) == (217646, 245569)
+    assert unknown_share(corpus.test) == pytest.approx(0.0620, abs=1e-4)
+
+
+@pytest.mark.data
+def test_samples_of_wikitext_have_whole_words(
+    tmp_path: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["samples", "wikitext-2", str(out), "--count", "3", "--data", str(data_folder)]) == 0
+    assert "3 texts of wikitext-2" in capsys.readouterr().out
+    corpus = load(DataConfig(dataset="wikitext-2", train_file="valid"), data_folder)
+    for path in out.iterdir():
+        assert f" {path.read_text(encoding='utf-8')} " in corpus.validation
 
 
 @pytest.mark.data

@@ -1,15 +1,19 @@
 """Every kind of network: that it reads a text in any pieces as it was trained to, and can be scripted."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 
+import portfire
 from portfire import _torchscript
 from portfire._generation import empty_state, score
-from portfire.recipes.text_generation.config import Config, DataConfig, ModelConfig
+from portfire.recipes.text_generation.config import Config, DataConfig, ModelConfig, TokenizerConfig
+from portfire.recipes.text_generation.data import Corpus
 from portfire.recipes.text_generation.model import LanguageModel
-from portfire.recipes.text_generation.train import build, carried_nats, window_nats
+from portfire.recipes.text_generation.tokenizer import build_tokenizer
+from portfire.recipes.text_generation.train import build, carried_nats, measure, window_nats
 
 VOCABULARY = 20
 KINDS: list[dict[str, Any]] = [
@@ -17,10 +21,11 @@ KINDS: list[dict[str, Any]] = [
     {"kind": "llama", "hidden": 24},
     {"kind": "gru", "dropout": 0.3},
     {"kind": "lstm", "dropout": 0.3},
+    {"kind": "lstm", "tied": True},
 ]
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: str(kind["kind"]))
+@pytest.fixture(params=KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 def model(request: pytest.FixtureRequest) -> LanguageModel:
     torch.manual_seed(0)
     config = Config(
@@ -93,3 +98,64 @@ def test_windows_are_read_from_their_own_beginnings(model: LanguageModel) -> Non
     parts = [text[:9], text[8:]]
     separate = sum(window_nats(model, part, 8) for part in parts)
     assert window_nats(model, text, 8) == pytest.approx(separate, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "llama", "lstm"])
+def test_nothing_is_likelier_than_another_at_first(kind: str) -> None:
+    torch.manual_seed(0)
+    config = Config(
+        name="x",
+        description="",
+        data=DataConfig(window=16),
+        model=ModelConfig(kind=kind, tied=kind == "lstm"),
+    )
+    made = build(config, 1000)
+    loss = window_nats(made, ids(400), 16) / 399
+    assert loss == pytest.approx(math.log(1000), abs=0.4)
+    if kind == "lstm":
+        assert made.head.weight is made.token.weight
+
+
+class Unigram(LanguageModel):
+    """The same probabilities wherever it is asked."""
+
+    def __init__(self, probabilities: list[float]) -> None:
+        super().__init__()
+        self.register_buffer("known", torch.tensor(probabilities).log())
+
+    def logits(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.get_buffer("known").expand(*ids.shape, -1)
+
+    def state_shapes(self) -> dict[str, tuple[int | str, ...]]:
+        return {}
+
+
+def corpus(**parts: str) -> Corpus:
+    return Corpus(name="x", title="", licence="", sha256="", split="", **parts)
+
+
+def test_perplexity_is_that_of_all_tokens_but_the_first() -> None:
+    given = corpus(train="a a b\n", validation="b a a\n", test="a b <unk>\n zebra a")
+    words = TokenizerConfig(kind="words")
+    tokenizer = portfire.Tokenizer.from_bytes(build_tokenizer(words, given.train))
+    assert [tokenizer.token(k) for k in range(4)] == ["<unk>", "a", "<eos>", "b"]
+    config = Config(name="x", description="", data=DataConfig(window=4), tokenizer=words)
+    metrics = measure(Unigram([1 / 8, 1 / 2, 1 / 8, 1 / 4]), config, given, tokenizer)
+    assert metrics == pytest.approx(
+        {
+            "validation_loss": math.log(2 * 2 * 8) / 3,  # a, a, <eos>
+            "validation_perplexity": 32 ** (1 / 3),
+            "test_loss": math.log(4 * 8 * 8 * 8 * 2) / 5,  # b, <unk>, <eos>, zebra, a
+            "test_perplexity": 4096 ** (1 / 5),
+            "test_unknown": 2 / 6,
+            "test_unknown_in_the_file": 1 / 6,
+        }
+    )
+
+
+def test_bits_are_of_all_characters() -> None:
+    given = corpus(train="ab", validation="abba")
+    tokenizer = portfire.Tokenizer.from_bytes(build_tokenizer(TokenizerConfig(), given.train))
+    config = Config(name="x", description="", data=DataConfig(window=4))
+    metrics = measure(Unigram([1 / 4, 1 / 2, 1 / 4]), config, given, tokenizer)  # <unk>, a, b
+    assert metrics == pytest.approx({"validation_loss": math.log(32) / 3, "bits_per_character": 5 / 4})

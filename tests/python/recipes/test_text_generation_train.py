@@ -121,11 +121,11 @@ def test_every_kind_is_packaged_in_both_formats(tmp_path: Path, kind: str) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["gpt", "gru"])
+@pytest.mark.parametrize(("kind", "optimizer"), [("gpt", "adamw"), ("gpt", "muon"), ("gru", "adamw")])
 def test_a_run_that_was_stopped_resumes_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, optimizer: str
 ) -> None:
-    config = of_kind(kind)
+    config = override(of_kind(kind), [f"train.optimizer={optimizer}"])
     run(config, tmp_path / "whole")
     step = train._Trainable.training_step
 
@@ -189,3 +189,46 @@ def test_biases_and_scales_are_not_decayed() -> None:
     assert others["weight_decay"] == 0
     assert all(x.dim() > 1 for x in decayed["params"])
     assert len(decayed["params"]) + len(others["params"]) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("kind", ["gpt", "llama"])
+def test_muon_has_the_matrices_of_the_blocks(kind: str) -> None:
+    config = override(of_kind(kind), ["train.optimizer=muon"])
+    model = train.build(config, 10)
+    module = train._Trainable(model, config.train, 0, 45)
+    matrices, tables, vectors = (group["params"] for group in module.optimizer().param_groups)
+    inner = [x for x in model.blocks.parameters() if x.dim() == 2]
+    assert len(matrices) == len(inner) and all(a is b for a, b in zip(matrices, inner, strict=True))
+    assert any(x is model.token.weight for x in tables)
+    assert all(x.dim() == 1 for x in vectors)
+    assert len(matrices) + len(tables) + len(vectors) == len(list(model.parameters()))
+
+
+@pytest.mark.slow
+def test_words_are_measured_by_their_perplexity(tmp_path: Path) -> None:
+    folder = tmp_path / "wikitext-2"
+    folder.mkdir()
+    lines = " the rain in Spain stays mainly in the plain . \n"
+    for part, text in (
+        ("train", lines * 60),
+        ("valid", lines * 10),
+        ("test", lines * 9 + " zebra <unk> . \n"),
+    ):
+        (folder / f"wiki.{part}.tokens").write_text(text, encoding="utf-8")
+    config = override(of_kind("lstm"), ["data.dataset=wikitext-2", "tokenizer.kind=words", "prompt=the rain"])
+    options = RunOptions(
+        models=tmp_path / "models", runs=tmp_path / "runs", data=folder, report=lambda line: None
+    )
+    result = train.run(config, options)
+    assert result is not None
+    metrics = result.metrics
+    assert metrics["test_perplexity"] == pytest.approx(math.exp(metrics["test_loss"]))
+    assert 1 < metrics["validation_perplexity"] < metrics["test_perplexity"] < 6
+    assert metrics["test_unknown"] == pytest.approx(2 / 103)
+    assert "bits_per_character" not in metrics
+    card = result.card.read_text(encoding="utf-8")
+    assert f"**{metrics['test_perplexity']:.2f}** a word" in card
+    assert "1.94% of the test file's are `<unk>` to the model: 0.97% in the file itself" in card
+    assert "the training file to train with" in card
+    written = portfire.load(result.package.parent).generate("the rain", max_new_tokens=4).text
+    assert written.split() == ["in", "Spain", "stays", "mainly"]

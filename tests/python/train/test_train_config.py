@@ -20,6 +20,7 @@ class Section:
 
     def __post_init__(self) -> None:
         require(self.count > 0, f"section.count is {self.count}; at least 1 is needed")
+        require(self.folder is None or self.kind == "b", "section.folder is for section.kind=b; set both")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,6 @@ class Whole:
         ("kind=b", "b"),
         ("channels=3", 3),
         ("sizes=3, 4,5", (3, 4, 5)),
-        ("folder=a/b", Path("a/b")),
         ("folder=none", None),
     ],
 )
@@ -46,6 +46,16 @@ def test_a_field_is_set_as_its_type(assignment: str, value: object) -> None:
     changed = getattr(override(Whole(), [f"section.{assignment}"]).section, assignment.split("=")[0])
     assert changed == value
     assert type(changed) is type(value) or isinstance(value, Path)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_fields_that_need_each_other_are_set_together(order: int) -> None:
+    assignments = ["section.kind=b", "section.folder=a/b"][::order]
+    assert override(Whole(), assignments).section == Section(kind="b", folder=Path("a/b"))
+
+
+def test_the_last_assignment_to_a_field_holds() -> None:
+    assert override(Whole(), ["section.count=2", "section.count=3"]).section.count == 3
 
 
 def test_assignments_add_up() -> None:
@@ -65,6 +75,7 @@ def test_assignments_add_up() -> None:
         ("section.on=yes", "true or false"),
         ("section.kind=c", "one of a, b"),
         ("section.count=0", "at least 1"),
+        ("section.folder=a", r"for section\.kind=b"),
     ],
 )
 def test_refuses(assignment: str, said: str) -> None:
@@ -73,9 +84,9 @@ def test_refuses(assignment: str, said: str) -> None:
 
 
 def test_json_is_plain() -> None:
-    config = override(Whole(), ["section.folder=a"])
+    config = override(Whole(), ["section.kind=b", "section.folder=a"])
     assert to_json(config)["section"] == {
-        "count": 1, "rate": 0.5, "on": False, "kind": "a", "channels": 1, "sizes": [1, 2], "folder": "a",
+        "count": 1, "rate": 0.5, "on": False, "kind": "b", "channels": 1, "sizes": [1, 2], "folder": "a",
     }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ class Result:
     name: str
     package: Path
     card: Path
-    metrics: Mapping[str, float]  # validation_loss in nats a token, bits_per_character
+    metrics: Mapping[str, float]  # of `train.measure`
     curve: tuple[Epoch, ...]
     kept: str  # "last" or "best"
     samples: tuple[Sample, ...]
@@ -167,11 +167,9 @@ By the packaged model, after {json.dumps(config.prompt, ensure_ascii=False)}:
 
 
 def _facts(result: Result, config: Config, corpus: Corpus) -> list[Fact]:
-    loss, bits = result.metrics["validation_loss"], result.metrics["bits_per_character"]
     speed = result.speed
     return [
-        ("validation loss", f"**{loss:.4f}** nats a {_unit(config)}"),
-        ("bits a character", f"{bits:.4f}"),
+        *_losses(result.metrics, config),
         *([("public anchor", config.anchor)] if config.anchor else []),
         ("tokens", _tokens(result, config)),
         ("context", _context(config)),
@@ -185,23 +183,42 @@ def _facts(result: Result, config: Config, corpus: Corpus) -> list[Fact]:
         (
             "training",
             f"{len(result.curve) * config.data.steps:,} steps of {config.train.batch_size} windows of "
-            f"{config.data.window} tokens in {result.seconds:.0f} s",
+            f"{config.data.window} tokens in {result.seconds:.0f} s, by "
+            f"{'Muon and AdamW' if config.train.optimizer == 'muon' else 'AdamW'}",
         ),
         ("processor", f"{speed.processor}, threads: 1 to generate, {_threads(config)} to train"),
         ("data", f"{corpus.title}; licence: {corpus.licence}"),
         ("data sha256", f"`{corpus.sha256}`"),
-        (
-            "split",
-            f"the first {len(corpus.train):,} characters to train with, the last {len(corpus.validation):,} "
-            "to validate",
-        ),
+        ("split", corpus.split),
         ("seed", f"{config.seed}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
     ]
 
 
+def _losses(metrics: Mapping[str, float], config: Config) -> list[Fact]:
+    rows = [("validation loss", f"**{metrics['validation_loss']:.4f}** nats a {_unit(config)}")]
+    if "bits_per_character" in metrics:
+        rows.append(("bits a character", f"{metrics['bits_per_character']:.4f}"))
+    if "validation_perplexity" in metrics:
+        rows.append(("validation perplexity", f"{metrics['validation_perplexity']:.2f} a {_unit(config)}"))
+    if "test_perplexity" in metrics:
+        rows.append(("test perplexity", f"**{metrics['test_perplexity']:.2f}** a {_unit(config)}"))
+    if "test_unknown" in metrics:
+        unknown, given = metrics["test_unknown"], metrics["test_unknown_in_the_file"]
+        rows.append(
+            (
+                "unknown words",
+                f"{unknown:.2%} of the test file's are `<unk>` to the model: {given:.2%} in the file itself, "
+                f"{unknown - given:.2%} that the training part has not",
+            )
+        )
+    return rows
+
+
 def _unit(config: Config) -> str:
-    return "character" if config.tokenizer.file is None else "token"
+    if config.tokenizer.file is not None:
+        return "token"
+    return "word" if config.words else "character"
 
 
 def _threads(config: Config) -> str:
@@ -209,6 +226,11 @@ def _threads(config: Config) -> str:
 
 
 def _tokens(result: Result, config: Config) -> str:
+    if config.words:
+        return (
+            f"words, what lies between spaces: {result.vocabulary - 1:,} that the training part has, "
+            "`<eos>` at the end of a line among them, and `<unk>` for any other"
+        )
     if config.tokenizer.file is None:
         return f"characters, {result.vocabulary - 1:,} that the training part has and one for any other"
     return f"those of a tokenizer that was given, {result.vocabulary:,}"
@@ -233,7 +255,13 @@ def _about(result: Result, config: Config) -> str:
         if result.kept == "last"
         else "The weights are those of the epoch with the least loss on this very part, which flatters it."
     )
-    return f"The validation loss is of the whole validation part, {how}.\n{chosen}"
+    parts = "The validation loss is of the whole validation part"
+    if "test_loss" in result.metrics:
+        parts = "The losses are of the whole validation part and the whole test file"
+    perplexity = (
+        "\nPerplexity is the loss's exponential; `<eos>` and `<unk>` count as words." if config.words else ""
+    )
+    return f"{parts}, {how}.\n{chosen}{perplexity}"
 
 
 def _about_curve(config: Config) -> str:

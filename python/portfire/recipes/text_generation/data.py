@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 import portfire
-from portfire import InvalidArgumentError, InvalidInputError
+from portfire import InvalidArgumentError, InvalidInputError, NotFoundError
 from portfire.recipes.text_classification.tables import decode
 from portfire.recipes.text_generation.config import DataConfig
+from portfire.recipes.text_generation.tokenizer import UNKNOWN, split_words
 from portfire.train.batches import Batch, SampleSet
 from portfire.train.datasets import DATASETS, data_folder, locate_files
 
@@ -25,14 +27,18 @@ class Corpus:
     name: str
     title: str
     licence: str
-    sha256: str  # of the file
+    sha256: str  # of the file; of several, one behind the other
+    split: str  # how the parts were chosen, for the card
     train: str
-    validation: str  # what follows
+    validation: str
+    test: str = ""  # for the final figures, where the set has such a part
 
 
 def load(config: DataConfig, data: Path | None = None) -> Corpus:
     """The text that `config` names; `data` is a local copy, else $PORTFIRE_DATA or a download is used. For
     the set "file" it is the file."""
+    if config.dataset == "wikitext-2":
+        return _wikitext(config, data_folder(data))
     if config.dataset == "file":
         path = config.file or data
         if path is None or path.is_dir():
@@ -42,26 +48,87 @@ def load(config: DataConfig, data: Path | None = None) -> Corpus:
         row = DATASETS[config.dataset]
         (path,) = locate_files(row, data_folder(data)).values()
         name, title, licence = row.name, row.title, row.licence
-    text = decode(path)
-    first = int(len(text) * (1 - config.validation))
-    if first < 2 or len(text) - first < 4:
-        raise InvalidInputError(
-            f"{path}: {len(text)} characters are too few for a training part and "
-            f"one of {config.validation:.0%}"
-        )
+    train, validation = _divided(path, config.validation)
     return Corpus(
         name=name,
         title=title,
         licence=licence,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        train=text[:first],
-        validation=text[first:],
+        sha256=_sha256([path]),
+        split=f"the first {len(train):,} characters to train with, the last {len(validation):,} to validate",
+        train=train,
+        validation=validation,
     )
+
+
+def _wikitext(config: DataConfig, data: Path | None) -> Corpus:
+    """The official files as they are; without the training file, the validation file in two parts."""
+    row = DATASETS["wikitext-2"]
+    if data is None:
+        raise NotFoundError(
+            f"{row.name} is not downloaded, as its public home is gone; give the folder of "
+            "wiki.train.tokens, wiki.valid.tokens and wiki.test.tokens with --data"
+        )
+    valid, test = _wikitext_file(data, "valid"), _wikitext_file(data, "test")
+    if config.train_file == "train":
+        paths = [_wikitext_file(data, "train"), valid, test]
+        train, validation = decode(paths[0]), decode(valid)
+        split = "the training file to train with, the validation file to validate"
+    else:
+        paths = [valid, test]
+        train, validation = _divided(valid, config.validation)
+        split = (
+            f"of the validation file the first {len(train):,} characters to train with, the last "
+            f"{len(validation):,} to validate; nothing of the training file"
+        )
+    return Corpus(
+        name=row.name,
+        title=row.title,
+        licence=row.licence,
+        sha256=_sha256(paths),
+        split=f"{split}; the test file to test",
+        train=train,
+        validation=validation,
+        test=decode(test),
+    )
+
+
+def _wikitext_file(data: Path, part: str) -> Path:
+    """As the archive names it, or as pytorch/examples does."""
+    names = (f"wiki.{part}.tokens", f"{part}.txt")
+    for folder in (data / "wikitext-2", *sorted(data.glob("*/wikitext-2")), data):
+        for path in (folder / name for name in names):
+            if path.is_file():
+                return path
+    hint = "; data.train_file=valid does without" if part == "train" else ""
+    raise NotFoundError(
+        f"{data}: does not hold wikitext-2's {' or '.join(names)}; give their folder with --data{hint}"
+    )
+
+
+def _divided(path: Path, share: float) -> tuple[str, str]:
+    """A file's text, and the last `share` of it."""
+    text = decode(path)
+    first = int(len(text) * (1 - share))
+    if first < 2 or len(text) - first < 4:
+        raise InvalidInputError(
+            f"{path}: {len(text)} characters are too few for a training part and one of {share:.0%}"
+        )
+    return text[:first], text[first:]
+
+
+def _sha256(paths: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def encode(text: str, tokenizer: portfire.Tokenizer) -> Tensor:
     """int64 [T], without tokens that the tokenizer would put at the ends of a text."""
     return from_dlpack(tokenizer.encode(text, add_special_tokens=False).tensor)
+
+
+def unknown_share(text: str) -> float:
+    """Of the words of a text, those that it gives as unknown itself."""
+    words = split_words(text)
+    return words.count(UNKNOWN) / len(words)
 
 
 class RandomWindows(SampleSet):

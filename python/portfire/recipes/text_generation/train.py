@@ -25,9 +25,10 @@ from portfire.recipes.text_generation.tokenizer import build_tokenizer
 from portfire.train.batches import Batch
 from portfire.train.card import card_path, config_json, provenance
 from portfire.train.loop import Trainable, fit, is_main
+from portfire.train.muon import Muon
 from portfire.train.run import Recipe, RunOptions
 
-_EVALUATION_TOKENS = 1 << 14  # of a batch
+_EVALUATION_TOKENS = 1 << 12  # of a batch; of words each has tens of thousands of logits
 _CARRIED = 1 << 10  # tokens that a recurrent network reads in one call
 _LONGEST_GOLDEN = 256  # tokens
 
@@ -51,6 +52,16 @@ class _Trainable(Trainable):
 
     def optimizer(self) -> torch.optim.Optimizer:
         loop = self.loop
+        if loop.optimizer == "muon":
+            named = list(self.model.named_parameters())
+            inner = {name for name, x in named if name.startswith("blocks.") and x.dim() == 2}
+            return Muon(
+                [x for name, x in named if name in inner],
+                [x for name, x in named if name not in inner],
+                lr=loop.learning_rate,
+                weight_decay=loop.weight_decay,
+                betas=(loop.betas[0], loop.betas[1]),
+            )
         parameters = list(self.model.parameters())
         groups = [
             {"params": [x for x in parameters if x.dim() > 1], "weight_decay": loop.weight_decay},
@@ -95,10 +106,14 @@ def rate(loop: TrainConfig, step: int, steps: int) -> float:
 def build(config: Config, vocabulary: int) -> LanguageModel:
     """The network of a configuration, with random weights."""
     model = config.model
-    if model.kind == "gru":
-        return GRULanguageModel(vocabulary, layers=model.layers, channels=model.width, dropout=model.dropout)
-    if model.kind == "lstm":
-        return LSTMLanguageModel(vocabulary, layers=model.layers, channels=model.width, dropout=model.dropout)
+    if model.kind in RECURRENT:
+        return (GRULanguageModel if model.kind == "gru" else LSTMLanguageModel)(
+            vocabulary,
+            layers=model.layers,
+            channels=model.width,
+            dropout=model.dropout,
+            tied=model.tied,
+        )
     if model.kind == "llama":
         return Llama(
             vocabulary,
@@ -151,15 +166,10 @@ def run(config: Config, options: RunOptions) -> card.Result | None:
     if not is_main():
         return None
     model.cpu().eval()
-    carried = config.model.kind in RECURRENT
-    nats = carried_nats(model, held_out) if carried else window_nats(model, held_out, window)
-    metrics = {
-        "validation_loss": nats / (len(held_out) - 1),
-        "bits_per_character": nats / math.log(2) / len(corpus.validation),
-    }
+    metrics = measure(model, config, corpus, tokenizer)
     report(
-        f"{config.name}: validation loss {metrics['validation_loss']:.4f} nats a token, "
-        f"{metrics['bits_per_character']:.4f} bits a character, {len(fitted.curve)} epochs in {seconds:.0f} s"
+        f"{config.name}: {', '.join(f'{name} {value:.4f}' for name, value in metrics.items())}, "
+        f"{len(fitted.curve)} epochs in {seconds:.0f} s"
     )
     path = options.models / config.name / str(config.version) / "model.pt"
     summary = card.summary(corpus)
@@ -201,6 +211,33 @@ def run(config: Config, options: RunOptions) -> card.Result | None:
         f"{result.speed.tokens_per_second:,.0f} tokens a second), {result.card}"
     )
     return result
+
+
+def measure(
+    model: LanguageModel, config: Config, corpus: data.Corpus, tokenizer: portfire.Tokenizer
+) -> dict[str, float]:
+    """Losses in nats a token, of every token but a text's first; perplexity is their exponential."""
+
+    def loss(ids: Tensor) -> float:
+        carried = config.model.kind in RECURRENT
+        nats = carried_nats(model, ids) if carried else window_nats(model, ids, config.data.window)
+        return nats / (len(ids) - 1)
+
+    held_out = data.encode(corpus.validation, tokenizer)
+    metrics = {"validation_loss": loss(held_out)}
+    if config.words:
+        metrics["validation_perplexity"] = math.exp(metrics["validation_loss"])
+    else:
+        bits = metrics["validation_loss"] * (len(held_out) - 1) / math.log(2)
+        metrics["bits_per_character"] = bits / len(corpus.validation)
+    if corpus.test:
+        test = data.encode(corpus.test, tokenizer)
+        metrics["test_loss"] = loss(test)
+        metrics["test_perplexity"] = math.exp(metrics["test_loss"])
+        if config.words:
+            metrics["test_unknown"] = float((test == 0).double().mean())
+            metrics["test_unknown_in_the_file"] = data.unknown_share(corpus.test)
+    return metrics
 
 
 def window_nats(model: LanguageModel, ids: Tensor, window: int) -> float:
