@@ -107,9 +107,11 @@ def test_activations_hold_at_the_ends_and_near_zero(tmp_path: Path) -> None:
     ends = torch.tensor([0.0, 88.5, 100, 1e4, 1e38, largest, torch.inf])
     one = (torch.cat([ends, -ends, torch.tensor([torch.nan])]).view(-1, 1),)
     path = Exported(Activations(), one).save(tmp_path / "a.pt2")
-    # Where there is AVX-512, eager's gelu of the largest float32 is no number; its float64 is right everywhere.
+    # With AVX-512, eager's gelu of the largest float32 is no number; float64 is right everywhere.
     exact = Activations().double()(one[0].double())
-    for given, wanted in zip(call(portfire.load(path, threads=1, optimization="full"), one), exact, strict=True):
+    for given, wanted in zip(
+        call(portfire.load(path, threads=1, optimization="full"), one), exact, strict=True
+    ):
         torch.testing.assert_close(given, wanted.float(), rtol=1e-5, atol=1e-30, equal_nan=True)
     small = torch.logspace(-12, 0, 601).view(-1, 1)
     path = Exported(Activations(), (small,)).save(tmp_path / "s.pt2")
