@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from agreement import steps_of
+from faces import Program
 from torch import Tensor, nn
 
 import portfire
@@ -142,3 +144,14 @@ def test_texts_are_the_same_beside_others(writer: tuple[LanguageModel, Path], pr
 def test_eight_bits_are_refused_where_they_are_too_coarse(writer: tuple[LanguageModel, Path]) -> None:
     with pytest.raises(portfire.VerificationFailedError, match="in int8: golden sample 0: "):
         portfire.load(writer[1], precision="int8")
+
+
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="else oneDNN has long prompts"
+)
+def test_float32_weights_are_in_memory_once(writer: tuple[LanguageModel, Path], program: Program) -> None:
+    """The embedding looks its rows up where the head has them, and the file's are let go."""
+    steps = steps_of(program, writer[1])
+    assert steps.count("portfire::embedding") == 1
+    assert "portfire::linear" in steps
+    assert "aten::linear" not in steps

@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.presets, pytest.mark.data]
         ("shakespeare-gru", "validation_loss", 1.62),
         ("shakespeare-lstm", "validation_loss", 1.63),
         ("wikitext-gpt", "test_perplexity", 260.0),
+        ("wikitext-lstm", "test_perplexity", 220.0),
     ],
 )
 def test_a_preset_is_as_good_as_its_card(

@@ -23,10 +23,10 @@ struct Linear {
   at::Tensor bias;
 };
 
-/// Weights of fewer bits, each made once.
-class NarrowWeights {
+/// Weights as our own kernel takes them, each made once.
+class KeptWeights {
  public:
-  explicit NarrowWeights(direct::Kept kept) : kept_(kept) {}
+  explicit KeptWeights(direct::Kept kept) : kept_(kept) {}
 
   /// Null for what is better left as it is: small, not float32 in memory, or with numbers that are none.
   const direct::LinearWeight* of(const at::Tensor& weight) {
@@ -39,8 +39,8 @@ class NarrowWeights {
 
   /// One that was made.
   const direct::LinearWeight* known(const at::Tensor& weight) const {
-    for (const auto& [whole, narrow] : made_) {
-      if (weight.defined() && weight.data_ptr() == whole.data_ptr() && weight.sizes() == whole.sizes() && weight.strides() == whole.strides()) return &narrow;
+    for (const auto& [whole, made] : made_) {
+      if (weight.defined() && weight.data_ptr() == whole.data_ptr() && weight.sizes() == whole.sizes() && weight.strides() == whole.strides()) return &made;
     }
     return nullptr;
   }
@@ -71,6 +71,11 @@ void let_go(Block& block) {
   }
   for (Operand& output : block.outputs) copy(output);
   block.weights = weights;
+}
+
+const char* name_of(direct::Kept kept) {
+  if (kept == direct::Kept::kFloat32) return "portfire::linear";
+  return kept == direct::Kept::kInt8 ? "portfire::linear_int8" : "portfire::linear_bfloat16";
 }
 
 bool known_one(const Operand& operand) { return operand.constant.isScalar() && operand.constant.toScalar().toDouble() == 1; }
@@ -124,23 +129,23 @@ void pack_linears(Block& block) {
   });
 }
 
-void narrow_linears(Block& block, direct::Kept kept) {
+void keep_linears(Block& block, direct::Kept kept) {
   const bool is_whole = std::none_of(block.steps.begin(), block.steps.end(), [](const Step& step) { return step.op.kernel != nullptr; });  // no branch, no loop
   turn_sums(block);
-  NarrowWeights weights(kept);
-  pack_layers(block, kept == direct::Kept::kInt8 ? "portfire::linear_int8" : "portfire::linear_bfloat16", [&](const Block& all, const Step& step) -> Layer {
+  KeptWeights weights(kept);
+  pack_layers(block, name_of(kept), [&](const Block& all, const Step& step) -> Layer {
     const Linear found = linear_of(step);
     const at::Tensor& weight = found.weight;
     if (!weight.defined() || !has_fitting_bias(found) || rank_of(all, step.operands[0]) == 0) return {};
-    const direct::LinearWeight* narrow = weights.of(weight);
-    if (narrow == nullptr) return {};
-    return {.adds = true, .activates_sum = true, .make = [found, narrow](Epilogue epilogue) { return packed_linear(*narrow, found.bias, std::move(epilogue)); }};
+    const direct::LinearWeight* made = weights.of(weight);
+    if (made == nullptr) return {};
+    return {.adds = true, .activates_sum = true, .make = [found, made](Epilogue epilogue) { return packed_linear(*made, found.bias, std::move(epilogue)); }};
   });
   for (Step& step : block.steps) {
     const bool looks_up = step.op.name == "aten::embedding" && step.operands.size() >= 2;
-    const direct::LinearWeight* narrow = looks_up ? weights.known(constant_tensor(step.operands[0])) : nullptr;
-    if (narrow == nullptr) continue;
-    step.op = {.name = "portfire::embedding", .kernel = packed_embedding(*narrow)};
+    const direct::LinearWeight* made = looks_up ? weights.known(constant_tensor(step.operands[0])) : nullptr;
+    if (made == nullptr) continue;
+    step.op = {.name = "portfire::embedding", .kernel = packed_embedding(*made)};
     step.operands = {step.operands[1]};
   }
   if (is_whole) let_go(block);

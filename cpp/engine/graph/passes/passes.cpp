@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -47,6 +48,17 @@ void check_names(const std::vector<std::string>& names) {
   }
 }
 
+/// How linear layers are kept before any other pass for `full`; nothing where that is left to `pack_linears`. What a program writes
+/// to keeps its dtype, and so do the values that it writes.
+std::optional<direct::Kept> kept_by(const EngineOptions& options, bool writes, bool packs) {
+  constexpr std::int64_t kAPrompt = 1 << 30;  // multiplications of a layer
+  switch (options.precision) {
+    case Precision::kInt8: return direct::Kept::kInt8;
+    case Precision::kBFloat16: return writes ? std::optional(direct::Kept::kBFloat16) : std::nullopt;
+    default: return writes && packs && direct::kernels().most_products >= kAPrompt ? std::optional(direct::Kept::kFloat32) : std::nullopt;
+  }
+}
+
 }  // namespace
 
 void optimize(Plan& plan, const EngineOptions& options) {
@@ -54,13 +66,12 @@ void optimize(Plan& plan, const EngineOptions& options) {
   const bool on_cpu = options.device.kind == Device::Kind::kCpu;
   const bool full = options.optimization == Optimization::kFull && on_cpu && at::globalContext().hasMKLDNN();
   if (options.precision == Precision::kInt8 && !on_cpu) throw Error(ErrorCode::kUnsupported, cat("int8 needs the CPU; the device is ", options.device.to_string()));
-  // What a program writes to keeps its dtype, and so do the values that it writes.
-  const bool narrow = options.precision == Precision::kInt8 || (options.precision == Precision::kBFloat16 && plan.writes && on_cpu);
-  const bool reduced = options.precision == Precision::kBFloat16 && !narrow;
+  const auto allowed = [&](std::string_view name) { return std::find(options.skip_passes.begin(), options.skip_passes.end(), name) == options.skip_passes.end(); };
+  const std::optional<direct::Kept> kept = kept_by(options, plan.writes && on_cpu, full && allowed("pack_linears"));
+  const bool reduced = options.precision == Precision::kBFloat16 && !kept;
   const auto wanted = [&](const Pass& pass) {
     const bool reached = pass.level == Level::kFull ? full : options.optimization != Optimization::kNone;
-    const auto& skipped = options.skip_passes;
-    return reached && (pass.beside_writers || !plan.writes) && (pass.in_bfloat16 || !reduced) && std::find(skipped.begin(), skipped.end(), pass.name) == skipped.end();
+    return reached && (pass.beside_writers || !plan.writes) && (pass.in_bfloat16 || !reduced) && allowed(pass.name);
   };
   const auto run = [&](Level level) {
     for (const Pass& pass : kPasses) {
@@ -68,7 +79,7 @@ void optimize(Plan& plan, const EngineOptions& options) {
     }
   };
   run(Level::kFreeze);
-  if (narrow) narrow_linears(plan.block, options.precision == Precision::kInt8 ? direct::Kept::kInt8 : direct::Kept::kBFloat16);
+  if (kept) keep_linears(plan.block, *kept);
   if (reduced) compute_in_bfloat16(plan.block);
   run(Level::kFull);
   free_slots_early(plan.block);

@@ -29,9 +29,9 @@ void pack_convolutions(Block& block);
 void pack_linears(Block& block);
 
 /// Linear layers of constant float32 weights, and embeddings that look rows of one of these up, go to our own kernels, which keep
-/// the weights in fewer bits and compute in float32. Small layers stay as they are. What else there is of the weights is copied:
-/// nothing of the file is kept. Before any other pass for `full`.
-void narrow_linears(Block& block, direct::Kept kept);
+/// the weights once, in as many bits or fewer, and compute in float32. Small layers stay as they are. What else there is of the
+/// weights is copied: nothing of the file is kept. Before any other pass for `full`.
+void keep_linears(Block& block, direct::Kept kept);
 
 /// softmax(scale q k^T + mask) v, written out, becomes one kernel. Only for blocks of which no step writes to a tensor.
 void fuse_attention(Block& block);
