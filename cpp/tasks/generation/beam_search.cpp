@@ -48,13 +48,12 @@ BeamSearch::Beam BeamSearch::extended(const Candidate& candidate) const {
 
 std::vector<Continuation> BeamSearch::advance(std::span<const float> logits) {
   const auto most = static_cast<std::size_t>(prompt_.options.num_beams);
-  const bool closed = full() && prompt_.options.early_stopping == EarlyStopping::kYes;
   ++written_;
   std::vector<Beam> next;
   std::vector<Continuation> rows;
   std::size_t rank = 0;
   for (const Candidate& candidate : candidates(logits)) {
-    const bool may_finish = rank++ < most && improving_ && !closed;
+    const bool may_finish = rank++ < most;
     if (!may_finish && next.size() == most) continue;
     Beam beam = extended(candidate);
     const bool stops = prompt_.is_stop(candidate.token) || beam.text.stopped();
@@ -68,9 +67,7 @@ std::vector<Continuation> BeamSearch::advance(std::span<const float> logits) {
     }
   }
   beams_ = std::move(next);
-  improving_ = improving_ && may_improve();
-  const bool done = !improving_ || (full() && prompt_.options.early_stopping == EarlyStopping::kYes);
-  if (done && !finished_.empty()) {
+  if (!may_improve() && !finished_.empty()) {
     beams_.clear();
     rows.clear();
   }
@@ -83,10 +80,11 @@ void BeamSearch::finish(WrittenText text, float score) {
   if (finished_.size() > static_cast<std::size_t>(prompt_.options.num_beams)) finished_.pop_back();
 }
 
-/// Whether the best beginning could, by what it has so far, still beat the worst of the finished texts.
+/// Whether the best beginning could, by what it has so far, still beat the worst of the finished texts; or need not be asked.
 bool BeamSearch::may_improve() const {
   if (beams_.empty()) return false;
   if (!full()) return true;
+  if (prompt_.options.early_stopping == EarlyStopping::kYes) return false;
   const bool to_the_end = prompt_.options.early_stopping == EarlyStopping::kNever && prompt_.options.length_penalty > 0;
   return by_length(beams_.front().score, to_the_end ? prompt_.most_new : written_) > finished_.back().score;
 }

@@ -52,7 +52,6 @@ class BeamSearch final : public Writing {
   std::vector<Finished> finished_;  ///< the best first
   GeneratedText nothing_;
   std::int64_t written_ = 0;        ///< tokens of each beam
-  bool improving_ = true;
 };
 
 }  // namespace portfire
