@@ -1,14 +1,12 @@
 #include <portfire/answer.h>
 
-#include <charconv>
-#include <cmath>
-#include <cstring>
+#include <cstddef>
 
 #include <nlohmann/json.hpp>
 
 #include <portfire/error.h>
 
-#include "core/half.h"
+#include "codecs/tensor_json.h"
 #include "core/text.h"
 
 namespace portfire {
@@ -18,45 +16,12 @@ std::string json_string(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-/// The shortest text that reads back as the same number; JSON has no NaN and no infinity.
-template <typename T>
-void append_number(std::string& out, T value) {
-  if constexpr (std::is_floating_point_v<T>) {
-    if (!std::isfinite(value)) {
-      out += "null";
-      return;
-    }
-  }
-  char text[64];
-  out.append(text, std::to_chars(text, text + sizeof text, value).ptr);
-}
-
-template <typename T>
-T load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-void append_element(std::string& out, DType dtype, const std::byte* at) {
-  switch (dtype) {
-    case DType::kBool: out += load<std::uint8_t>(at) != 0 ? "true" : "false"; return;
-    case DType::kUInt8: return append_number(out, int{load<std::uint8_t>(at)});
-    case DType::kInt8: return append_number(out, int{load<std::int8_t>(at)});
-    case DType::kInt16: return append_number(out, load<std::int16_t>(at));
-    case DType::kInt32: return append_number(out, load<std::int32_t>(at));
-    case DType::kInt64: return append_number(out, load<std::int64_t>(at));
-    case DType::kFloat16: return append_number(out, float_from_half(load<std::uint16_t>(at)));
-    case DType::kBFloat16: return append_number(out, float_from_bfloat16(load<std::uint16_t>(at)));
-    case DType::kFloat32: return append_number(out, load<float>(at));
-    case DType::kFloat64: return append_number(out, load<double>(at));
-  }
-}
+void append_number(std::string& out, const float& value) { append_json_element(out, DType::kFloat32, reinterpret_cast<const std::byte*>(&value)); }
 
 /// One axis as a list; moves `at` past what it wrote.
 void append_nested(std::string& out, const Tensor& tensor, std::size_t axis, const std::byte*& at) {
   if (axis == tensor.rank()) {
-    append_element(out, tensor.dtype(), at);
+    append_json_element(out, tensor.dtype(), at);
     at += size_of(tensor.dtype());
     return;
   }

@@ -70,4 +70,9 @@ struct Model::Impl {
   VerifyReport report() const { return {info.engine, info.device, info.optimization, info.precision, replay()}; }
 };
 
+/// For what is built on a model's parts.
+struct ModelInternals {
+  static const Model::Impl& of(const Model& model) { return *model.impl_; }
+};
+
 }  // namespace portfire

@@ -70,7 +70,7 @@ void parse(CLI::App& app, int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace portfire;
   keep_freed_memory();
-  CLI::App app{"Runs PyTorch models without Python: inspect, verify, run, bench, tune.", "portfire"};
+  CLI::App app{"Runs PyTorch models without Python: inspect, verify, run, bench, tune, serve.", "portfire"};
   app.set_version_flag("--version", cat("portfire ", version(), " (LibTorch ", torch_version(), ")"));
   app.require_subcommand(1);
   int status = 0;
@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
   apps::add_run(app, status);
   apps::add_bench(app, status);
   apps::add_tune(app, status);
+  apps::add_serve(app, status);
   apps::add_completion(app);
   app.footer("Try: portfire inspect MODEL, or portfire run --help");
   const bool json = wants_json(argc, argv);

@@ -7,7 +7,7 @@ namespace {
 
 using enum ErrorCode;
 
-constexpr std::array<ErrorCodeInfo, 12> kTable{{
+constexpr std::array<ErrorCodeInfo, 15> kTable{{
     // code, name, exit status, HTTP, gRPC, Python, meaning
     {kInvalidArgument, "invalid-argument", 64, 400, 3, "InvalidArgumentError",
      "An option or an argument of a call is not one of those allowed."},
@@ -31,6 +31,10 @@ constexpr std::array<ErrorCodeInfo, 12> kTable{{
     {kVerificationFailed, "verification-failed", 1, 422, 15, "VerificationFailedError",
      "The model does not compute what its golden samples say."},
     {kCancelled, "cancelled", 130, 499, 1, "CancelledError", "The caller stopped it."},
+    {kDeadlineExceeded, "deadline-exceeded", 124, 504, 4, "DeadlineExceededError",
+     "The time that the caller gave had passed before the work began."},
+    {kOverloaded, "overloaded", 79, 429, 8, "OverloadedError", "Too many wait already; come again later."},
+    {kUnavailable, "unavailable", 68, 503, 14, "UnavailableError", "The model is not loaded, or the server is stopping."},
 }};
 
 std::string one_line(std::string text) {

@@ -261,6 +261,16 @@ Tensor Tensor::row(std::int64_t index) const {
   return view;
 }
 
+Tensor Tensor::rows(std::int64_t first, std::int64_t count) const {
+  if (shape_.empty() || first < 0 || count < 0 || first > shape_[0] || count > shape_[0] - first) {
+    throw Error(ErrorCode::kInvalidArgument, cat("rows ", first, " to ", first + count, " of a tensor of shape ", shape_.to_string()));
+  }
+  Tensor view = *this;
+  view.data_ = static_cast<std::byte*>(data_) + first * strides_[0] * static_cast<std::int64_t>(size_of(dtype_));
+  view.shape_[0] = count;
+  return view;
+}
+
 std::string Tensor::to_string(std::size_t max_values) const {
   std::string out = cat(name_of(dtype_), " ", shape_.to_string(), " ", device_.to_string());
   if (max_values == 0 || device_.kind != Device::Kind::kCpu || numel() == 0) return out;

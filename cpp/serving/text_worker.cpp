@@ -35,6 +35,18 @@ Generation Ticket::wait() {
   return *result_;
 }
 
+Ticket::Part Ticket::take() {
+  const std::lock_guard lock(mutex_);
+  if (ended_ && error_) throw Error(*error_);
+  return {first_.text.substr(std::exchange(taken_, first_.text.size())), ended_};
+}
+
+Generation Ticket::result() const {
+  const std::lock_guard lock(mutex_);
+  if (error_) throw Error(*error_);
+  return *result_;
+}
+
 void Ticket::cancel() {
   const std::lock_guard lock(mutex_);
   cancelled_ = true;
@@ -61,6 +73,7 @@ void Ticket::publish(const Writing& writing) {
     first_.log_probabilities.insert(first_.log_probabilities.end(), now.log_probabilities.begin() + from, now.log_probabilities.end());
   }
   changed_.notify_all();
+  if (told_) told_(*this);
 }
 
 void Ticket::end(const Writing& writing, std::optional<Error> error) {
@@ -72,6 +85,7 @@ void Ticket::end(const Writing& writing, std::optional<Error> error) {
     ended_ = true;
   }
   changed_.notify_all();
+  if (told_) told_(*this);
 }
 
 TextWorker::TextWorker(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length, std::int64_t max_waiting)
@@ -90,12 +104,13 @@ TextWorker::~TextWorker() {
   thread_.join();
 }
 
-std::shared_ptr<Ticket> TextWorker::submit(std::shared_ptr<Writing> writing) {
+std::shared_ptr<Ticket> TextWorker::submit(std::shared_ptr<Writing> writing, std::function<void(Ticket&)> told) {
   if (writing->most_rows() > batch_.capacity()) {
     const char* name = writing->prompt().options.num_beams > 1 ? "num_beams" : "num_sequences";
     throw Error(ErrorCode::kInvalidArgument, cat(name, " is ", writing->most_rows(), "; this batcher writes ", batch_.capacity(), " texts at once"));
   }
   auto ticket = std::make_shared<Ticket>();
+  ticket->told_ = std::move(told);
   {
     const std::lock_guard lock(mutex_);
     if (static_cast<std::int64_t>(waiting_.size()) >= max_waiting_) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,15 @@ class Ticket {
   /// As far as it has come; waits for the end that was asked for.
   [[nodiscard]] GeneratedText first() const;
 
+  /// What has become certain of the first text since the last call, without waiting. Throws as `next`.
+  struct Part {
+    std::string text;
+    bool ended = false;
+  };
+  Part take();
+  /// Of a text that has ended. Throws as `next`.
+  [[nodiscard]] Generation result() const;
+
  private:
   friend class TextWorker;
 
@@ -49,6 +59,7 @@ class Ticket {
   std::optional<Error> error_;
   bool ended_ = false;
   bool cancelled_ = false;
+  std::function<void(Ticket&)> told_;
 };
 
 /// A thread that steps a batch for as long as anybody's text is not at its end. Refers to the engine and the manifest.
@@ -62,7 +73,9 @@ class TextWorker {
   TextWorker& operator=(const TextWorker&) = delete;
 
   /// In the order of the calls. Throws kInvalidArgument on more rows than there are, kResourceExhausted where too many wait.
-  std::shared_ptr<Ticket> submit(std::shared_ptr<Writing> writing);
+  /// `told` is called, where it is given, whenever there may be more to take, on the thread that writes: it must neither
+  /// wait nor throw.
+  std::shared_ptr<Ticket> submit(std::shared_ptr<Writing> writing, std::function<void(Ticket&)> told = {});
   [[nodiscard]] BatcherStats stats() const;
 
  private:

@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "tasks/check.h"
+#include "tasks/joining.h"
 #include "tasks/padding.h"
 
 namespace portfire {
@@ -29,6 +30,18 @@ void rename(std::vector<NamedTensor>& outputs, const MethodSpec* spec, const std
   for (std::size_t k = 0; k < outputs.size(); ++k) outputs[k].name = spec->outputs[k].name;
 }
 
+class Stopwatch {
+ public:
+  explicit Stopwatch(std::chrono::nanoseconds& total) : total_(total) {}
+  ~Stopwatch() { total_ += std::chrono::steady_clock::now() - start_; }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  std::chrono::nanoseconds& total_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace
 
 Pipeline::Pipeline(const Engine& engine, const Task& task, const Manifest* manifest, const MethodSpec* signature,
@@ -38,7 +51,8 @@ Pipeline::Pipeline(const Engine& engine, const Task& task, const Manifest* manif
       manifest_(manifest),
       forward_spec_(signature),
       forward_inputs_(std::move(forward_inputs)),
-      name_(std::move(name)) {}
+      name_(std::move(name)),
+      joins_(joins(signature)) {}
 
 std::vector<NamedTensor> Pipeline::method(const std::string& name, std::span<const Tensor> inputs) const {
   std::vector<NamedTensor> outputs = engine_.call(name, inputs);
@@ -55,6 +69,71 @@ std::vector<NamedTensor> Pipeline::forward_named(const std::vector<NamedTensor>&
   const std::vector<Tensor> ordered = in_order(forward_inputs_, inputs, name_);
   if (forward_spec_ != nullptr) check_inputs(*forward_spec_, ordered, name_);
   return method("forward", ordered);
+}
+
+std::vector<TensorOutcome> Pipeline::forward_each(std::span<const std::vector<NamedTensor>> calls, StageTimes* times) const {
+  StageTimes unasked;
+  const Stopwatch watch((times == nullptr ? unasked : *times).forward);
+  std::vector<std::optional<TensorOutcome>> outcomes(calls.size());
+  std::vector<std::vector<Tensor>> ordered(calls.size());
+  for (std::size_t k = 0; k < calls.size(); ++k) {
+    try {
+      ordered[k] = in_order(forward_inputs_, calls[k], name_);
+      if (forward_spec_ != nullptr) check_inputs(*forward_spec_, ordered[k], name_);
+    } catch (const Error& error) {
+      outcomes[k] = error;
+    }
+  }
+  for (std::size_t k = 0; k < calls.size(); ++k) {
+    if (outcomes[k]) continue;
+    std::vector<std::size_t> members{k};
+    for (std::size_t other = k + 1; joins_ && other < calls.size(); ++other) {
+      if (!outcomes[other] && may_be_joined(ordered[k], ordered[other])) members.push_back(other);
+    }
+    std::vector<const std::vector<Tensor>*> group;
+    for (const std::size_t member : members) group.push_back(&ordered[member]);
+    std::vector<TensorOutcome> done = forward_joined(group);
+    for (std::size_t row = 0; row < members.size(); ++row) outcomes[members[row]] = std::move(done[row]);
+  }
+  std::vector<TensorOutcome> all;
+  all.reserve(outcomes.size());
+  for (auto& outcome : outcomes) all.push_back(std::move(*outcome));
+  return all;
+}
+
+std::vector<TensorOutcome> Pipeline::forward_joined(std::span<const std::vector<Tensor>* const> group) const {
+  try {
+    if (group.size() == 1) return {method("forward", *group[0])};
+    std::vector<Tensor> batch;
+    for (std::size_t k = 0; k < group[0]->size(); ++k) {
+      std::vector<Tensor> column;
+      for (const auto* call : group) column.push_back((*call)[k]);
+      batch.push_back(joined(column));
+    }
+    const std::vector<NamedTensor> outputs = method("forward", batch);
+    std::vector<TensorOutcome> outcomes;
+    std::int64_t first = 0;
+    for (const auto* call : group) {
+      const std::int64_t samples = call->front().shape()[0];
+      std::vector<NamedTensor> own;
+      for (const NamedTensor& output : outputs) {
+        if (output.tensor.rank() == 0 || output.tensor.shape()[0] != batch.front().shape()[0]) {
+          throw Error(ErrorCode::kInvalidPackage, cat(name_, ": forward gave ", output.tensor.to_string(0), " for ", batch.front().shape()[0],
+                                                      " samples; its manifest says that they are on its first axis"));
+        }
+        own.push_back({output.name, output.tensor.rows(first, samples)});
+      }
+      first += samples;
+      outcomes.emplace_back(std::move(own));
+    }
+    return outcomes;
+  } catch (const Error& error) {
+    if (group.size() == 1) return {error};
+    // One may have spoilt the call for all: find out which.
+    std::vector<TensorOutcome> outcomes;
+    for (const auto& one : group) outcomes.push_back(std::move(forward_joined({&one, 1}).front()));
+    return outcomes;
+  }
 }
 
 Pipeline::Sample Pipeline::prepare(const Input& input) const {
@@ -95,9 +174,10 @@ Answer Pipeline::run_tensors(const Input& input, const RunOptions& options) cons
 }
 
 void Pipeline::run_group(std::span<const std::size_t> members, std::span<const std::optional<Sample>> samples,
-                         std::span<std::optional<Outcome>> outcomes, const RunOptions& options) const {
+                         std::span<std::optional<Outcome>> outcomes, const RunOptions& options, StageTimes& times) const {
   std::vector<Sample> rows;
   try {
+    const Stopwatch watch(times.forward);
     std::vector<const Sample*> group;
     for (const std::size_t k : members) group.push_back(&*samples[k]);
     rows = forward_batch(group);
@@ -107,9 +187,10 @@ void Pipeline::run_group(std::span<const std::size_t> members, std::span<const s
       return;
     }
     // One sample may have spoilt the batch for all: find out which.
-    for (const std::size_t& k : members) run_group({&k, 1}, samples, outcomes, options);
+    for (const std::size_t& k : members) run_group({&k, 1}, samples, outcomes, options, times);
     return;
   }
+  const Stopwatch watch(times.postprocess);
   for (std::size_t row = 0; row < members.size(); ++row) {
     try {
       outcomes[members[row]] = finish(rows[row], options);
@@ -119,10 +200,11 @@ void Pipeline::run_group(std::span<const std::size_t> members, std::span<const s
   }
 }
 
-void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes,
-                         const RunOptions& options) const {
+void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
+                         StageTimes& times) const {
   std::vector<std::optional<Sample>> samples(inputs.size());
   for (std::size_t k = 0; k < inputs.size(); ++k) {
+    const Stopwatch watch(task_.staged() ? times.preprocess : times.forward);
     try {
       if (task_.staged()) {
         samples[k] = prepare(inputs[k]);
@@ -139,17 +221,22 @@ void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<
     for (std::size_t other = k; other < inputs.size(); ++other) {
       if (!outcomes[other] && may_share_batch(forward_spec_, *samples[other], *samples[k])) members.push_back(other);
     }
-    run_group(members, samples, outcomes, options);
+    run_group(members, samples, outcomes, options, times);
   }
 }
 
-std::vector<Outcome> Pipeline::run_each(std::span<const Input> inputs, const RunOptions& options) const {
-  if (task_.loops()) return task_.run_each(engine_, inputs, options);
+std::vector<Outcome> Pipeline::run_each(std::span<const Input> inputs, const RunOptions& options, StageTimes* times) const {
+  StageTimes unasked;
+  if (times == nullptr) times = &unasked;
+  if (task_.loops()) {
+    const Stopwatch watch(times->forward);
+    return task_.run_each(engine_, inputs, options);
+  }
   std::vector<std::optional<Outcome>> outcomes(inputs.size());
   const auto most = static_cast<std::size_t>(manifest_ == nullptr ? 1 : std::max<std::int64_t>(manifest_->max_batch, 1));
   for (std::size_t begin = 0; begin < inputs.size(); begin += most) {
     const std::size_t count = std::min(most, inputs.size() - begin);
-    run_chunk(inputs.subspan(begin, count), std::span(outcomes).subspan(begin, count), options);
+    run_chunk(inputs.subspan(begin, count), std::span(outcomes).subspan(begin, count), options, *times);
   }
   std::vector<Outcome> done;
   done.reserve(outcomes.size());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,16 @@
 
 namespace portfire {
 
+/// What comes of one of many calls of `forward`.
+using TensorOutcome = std::variant<std::vector<NamedTensor>, Error>;
+
+/// How long each part of a call took.
+struct StageTimes {
+  std::chrono::nanoseconds preprocess{};  ///< with decoding
+  std::chrono::nanoseconds forward{};
+  std::chrono::nanoseconds postprocess{};
+};
+
 /// From raw inputs to answers through an engine: decode, preprocess, batched forward, postprocess. Only
 /// refers to what it is given. Immutable and thread-safe.
 class Pipeline {
@@ -22,11 +33,16 @@ class Pipeline {
   Pipeline(const Engine& engine, const Task& task, const Manifest* manifest, const MethodSpec* signature,
            std::vector<std::string> forward_inputs, std::string name);
 
-  std::vector<Outcome> run_each(std::span<const Input> inputs, const RunOptions& options) const;
+  /// `times`, where it is given, gets what each stage took; of a task that loops, all of it is `forward`.
+  std::vector<Outcome> run_each(std::span<const Input> inputs, const RunOptions& options, StageTimes* times = nullptr) const;
 
   /// `forward`, checked against the signature.
   std::vector<Tensor> forward(std::span<const Tensor> inputs) const;
   std::vector<NamedTensor> forward_named(const std::vector<NamedTensor>& inputs) const;
+  /// The same for many, in one call of `forward` where the signature says that every input and output has the samples on
+  /// its first axis and all other sizes agree, else one by one. Outcome k belongs to call k and is what it gets alone, within
+  /// the package's tolerance.
+  std::vector<TensorOutcome> forward_each(std::span<const std::vector<NamedTensor>> calls, StageTimes* times = nullptr) const;
 
   /// One raw input through every stage, keeping each stage's outputs under "<method>/<output name>".
   std::vector<NamedTensor> trace(const Input& input) const;
@@ -40,11 +56,14 @@ class Pipeline {
   std::vector<Sample> forward_batch(std::span<const Sample* const> samples) const;
   Answer finish(const Sample& outputs, const RunOptions& options) const;
   /// At most `max_batch` inputs.
-  void run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes,
-                 const RunOptions& options) const;
+  void run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
+                 StageTimes& times) const;
   void run_group(std::span<const std::size_t> members, std::span<const std::optional<Sample>> samples,
-                 std::span<std::optional<Outcome>> outcomes, const RunOptions& options) const;
+                 std::span<std::optional<Outcome>> outcomes, const RunOptions& options, StageTimes& times) const;
   Answer run_tensors(const Input& input, const RunOptions& options) const;
+
+  /// Calls `group`, each checked and in order, in one `forward`.
+  std::vector<TensorOutcome> forward_joined(std::span<const std::vector<Tensor>* const> group) const;
 
   const Engine& engine_;
   const Task& task_;
@@ -52,6 +71,7 @@ class Pipeline {
   const MethodSpec* forward_spec_;
   std::vector<std::string> forward_inputs_;
   std::string name_;
+  bool joins_;  ///< `forward` has the samples on every first axis
 };
 
 }  // namespace portfire

@@ -23,6 +23,9 @@ CODES = {
     "UntrustedPackageError": "untrusted-package",
     "VerificationFailedError": "verification-failed",
     "CancelledError": "cancelled",
+    "DeadlineExceededError": "deadline-exceeded",
+    "OverloadedError": "overloaded",
+    "UnavailableError": "unavailable",
 }
 
 

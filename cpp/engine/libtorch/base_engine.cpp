@@ -4,11 +4,13 @@
 #include <ATen/ops/stack.h>
 #include <torch/csrc/api/include/torch/cuda.h>
 
+#include <algorithm>
 #include <vector>
 
 #include <portfire/error.h>
 
 #include "core/text.h"
+#include "core/thread_limit.h"
 #include "engine/libtorch/convert.h"
 #include "engine/libtorch/image_tensor.h"
 #include "engine/libtorch/translate.h"
@@ -17,6 +19,7 @@ namespace portfire::libtorch {
 
 void use_threads(int threads) {
   thread_local int set = 0;
+  if (thread_limit() > 0) threads = std::min(threads, thread_limit());
   if (set == threads) return;
   at::set_num_threads(threads);
   set = threads;

@@ -24,6 +24,9 @@ enum class ErrorCode : std::uint8_t {
   kUntrustedPackage,
   kVerificationFailed,
   kCancelled,
+  kDeadlineExceeded,
+  kOverloaded,
+  kUnavailable,
 };
 
 /// One row of the table that every face of Portfire translates with.

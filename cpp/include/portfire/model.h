@@ -192,6 +192,7 @@ class PORTFIRE_EXPORT Model {
 
  private:
   friend class TextBatcher;
+  friend struct ModelInternals;
   struct Impl;
   explicit Model(Impl* impl) noexcept : impl_(impl) {}
   Impl* impl_;  // counted

@@ -162,6 +162,8 @@ class PORTFIRE_EXPORT Tensor {
   [[nodiscard]] Tensor reshaped(const Dims& shape) const;
   /// Row `index` of the first axis: shape without that axis, sharing the memory.
   [[nodiscard]] Tensor row(std::int64_t index) const;
+  /// `count` rows of the first axis from `first` on, sharing the memory. Throws kInvalidArgument where they are not there.
+  [[nodiscard]] Tensor rows(std::int64_t first, std::int64_t count) const;
 
   /// "float32 [2, 3] cpu" and, on the CPU, up to `max_values` elements.
   [[nodiscard]] std::string to_string(std::size_t max_values = 8) const;

@@ -1,0 +1,152 @@
+#include "serving/batcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/text.h"
+
+namespace portfire::serving {
+namespace {
+
+/// A call that takes longer on one processor gains from several, and from another that runs beside it.
+constexpr std::chrono::microseconds kLong{1000};
+
+std::int64_t samples_of(const Job& job) {
+  const auto* tensors = std::get_if<std::vector<NamedTensor>>(&job.input);
+  if (tensors == nullptr || tensors->empty() || tensors->front().tensor.rank() == 0) return 1;
+  return tensors->front().tensor.shape()[0];
+}
+
+bool may_share(const Job& a, const Job& b) { return a.input.index() == b.input.index() && a.options.top_k == b.options.top_k; }
+
+Error late(const Job& job, Clock::time_point now) {
+  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - job.arrived).count();
+  return {ErrorCode::kDeadlineExceeded, cat("waited ", waited, " ms, past the time that the caller gave; nothing was computed")};
+}
+
+}  // namespace
+
+Batcher::Batcher(Loaded model, const BatchingOptions& options, Crew& crew)
+    : model_(std::move(model)), options_(options),
+      max_batch_(std::max<std::int64_t>(1, options.max_batch > 0 ? options.max_batch
+                                                                 : (model_.info->manifest ? model_.info->manifest->max_batch : 1))),
+      crew_(crew) {}
+
+void Batcher::submit(std::shared_ptr<Job> job) {
+  job->arrived = Clock::now();
+  Clock::time_point start;
+  {
+    const std::lock_guard lock(mutex_);
+    if (static_cast<std::int64_t>(waiting_.size()) >= options_.max_waiting) {
+      throw Error(ErrorCode::kOverloaded, cat(waiting_.size(), " calls of this model wait already, of ", options_.max_waiting, " that may; come again later"));
+    }
+    const auto after = std::find_if(waiting_.rbegin(), waiting_.rend(), [&](const auto& other) { return other->priority >= job->priority; });
+    waiting_.insert(after.base(), std::move(job));
+    const int most = is_long() ? crew_.processors() : 1;
+    const bool full = static_cast<std::int64_t>(waiting_.size()) >= max_batch_ && options_.max_delay.count() > 0 && posted_ == most;
+    if (posted_ >= most && !full) return;
+    if (full && static_cast<std::int64_t>(waiting_.size()) != max_batch_) return;  // once for each that fills up
+    ++posted_;
+    start = next_start(Clock::now());
+  }
+  crew_.post(shared_from_this(), start);
+}
+
+std::int64_t Batcher::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::int64_t>(waiting_.size());
+}
+
+Clock::time_point Batcher::next_start(Clock::time_point now) const {
+  if (options_.max_delay.count() == 0 || static_cast<std::int64_t>(waiting_.size()) >= max_batch_) return now;
+  return waiting_.front()->arrived + options_.max_delay;
+}
+
+Batcher::Batch Batcher::take(Clock::time_point now) {
+  Batch batch;
+  Batch dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    std::int64_t samples = 0;
+    for (auto at = waiting_.begin(); at != waiting_.end();) {
+      Job& job = **at;
+      if (job.cancelled.load(std::memory_order_relaxed) || job.deadline < now) {
+        dropped.push_back(std::move(*at));
+        at = waiting_.erase(at);
+        continue;
+      }
+      const std::int64_t more = samples_of(job);
+      if (!batch.empty() && (samples + more > max_batch_ || !may_share(*batch.front(), job))) break;
+      samples += more;
+      batch.push_back(std::move(*at));
+      at = waiting_.erase(at);
+    }
+  }
+  for (const auto& job : dropped) {
+    finish(*job, job->cancelled ? Error(ErrorCode::kCancelled, "the caller went away") : late(*job, now));
+  }
+  return batch;
+}
+
+void Batcher::run(const Batch& batch, Clock::time_point now) {
+  std::vector<Result> results;
+  JobTimes times;
+  for (const auto& job : batch) times.batch += samples_of(*job);
+  try {
+    if (std::holds_alternative<Input>(batch.front()->input)) {
+      std::vector<Input> inputs;
+      for (const auto& job : batch) inputs.push_back(std::move(std::get<Input>(job->input)));
+      for (Outcome& outcome : model_.pipeline->run_each(inputs, batch.front()->options, &times.stages)) {
+        results.push_back(std::visit([](auto& one) { return Result(std::move(one)); }, outcome));
+      }
+    } else {
+      std::vector<std::vector<NamedTensor>> calls;
+      for (const auto& job : batch) calls.push_back(std::move(std::get<std::vector<NamedTensor>>(job->input)));
+      for (TensorOutcome& outcome : model_.pipeline->forward_each(calls, &times.stages)) {
+        results.push_back(std::visit([](auto& one) { return Result(std::move(one)); }, outcome));
+      }
+    }
+  } catch (const Error& error) {
+    results.assign(batch.size(), error);
+  } catch (const std::exception& error) {
+    results.assign(batch.size(), Error(ErrorCode::kInternal, error.what()));
+  }
+  counters_.batch.observe(static_cast<double>(times.batch));
+  counters_.samples.fetch_add(static_cast<std::uint64_t>(times.batch), std::memory_order_relaxed);
+  counters_.preprocess.observe(seconds(times.stages.preprocess));
+  counters_.forward.observe(seconds(times.stages.forward));
+  counters_.postprocess.observe(seconds(times.stages.postprocess));
+  for (std::size_t k = 0; k < batch.size(); ++k) {
+    times.queue = now - batch[k]->arrived;
+    finish(*batch[k], std::move(results[k]), times);
+  }
+}
+
+void Batcher::finish(Job& job, Result result, const JobTimes& times) {
+  if (const Error* error = std::get_if<Error>(&result)) {
+    counters_.fail(error->code());
+  } else {
+    const auto now = Clock::now();
+    counters_.total.observe(seconds(now - job.arrived));
+    counters_.queue.observe(seconds(times.queue));
+    counters_.last_ms.store(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count(),
+                            std::memory_order_relaxed);
+  }
+  std::exchange(job.done, nullptr)(std::move(result), times);
+}
+
+Clock::time_point Batcher::step(int processors) noexcept {
+  const Clock::time_point now = Clock::now();
+  const Batch batch = take(now);
+  if (!batch.empty()) {
+    run(batch, now);
+    const auto took = Clock::now() - now;
+    long_.store(took * processors > kLong * static_cast<std::int64_t>(batch.size()), std::memory_order_relaxed);
+  }
+  const std::lock_guard lock(mutex_);
+  if (!waiting_.empty()) return next_start(Clock::now());
+  --posted_;
+  return Clock::time_point::max();
+}
+
+}  // namespace portfire::serving

@@ -1,0 +1,84 @@
+#include "serving/crew.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/thread_limit.h"
+
+namespace portfire::serving {
+
+Crew::Crew(int processors) : processors_(std::max(processors, 1)), idle_(static_cast<std::size_t>(processors_), false) {
+  for (int k = 0; k < processors_; ++k) wake_.push_back(std::make_unique<std::condition_variable>());
+  for (int k = 0; k < processors_; ++k) threads_.emplace_back([this, k] { work(k); });
+}
+
+Crew::~Crew() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const auto& one : wake_) one->notify_one();
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Crew::post(std::shared_ptr<Work> work, Clock::time_point not_before) {
+  const std::lock_guard lock(mutex_);
+  waiting_.emplace(std::max(not_before, Clock::now()), std::move(work));
+  wake_one();
+}
+
+void Crew::wake_one() {
+  if (has_all_) return;  // who has them wakes the next
+  const auto found = std::find(idle_.begin(), idle_.end(), true);
+  if (found == idle_.end()) return;
+  *found = false;
+  wake_[static_cast<std::size_t>(found - idle_.begin())]->notify_one();
+}
+
+std::shared_ptr<Work> Crew::take(Clock::time_point now) {
+  if (has_all_ || waiting_.empty() || waiting_.begin()->first > now) return nullptr;
+  std::shared_ptr<Work> work = std::move(waiting_.begin()->second);
+  waiting_.erase(waiting_.begin());
+  return work;
+}
+
+void Crew::work(int thread) {
+  std::condition_variable& wake = *wake_[static_cast<std::size_t>(thread)];
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const Clock::time_point now = Clock::now();
+    std::shared_ptr<Work> work = take(now);
+    if (work == nullptr) {
+      idle_[static_cast<std::size_t>(thread)] = true;
+      if (waiting_.empty() || has_all_) {
+        wake.wait(lock);
+      } else {
+        wake.wait_until(lock, waiting_.begin()->first);
+      }
+      idle_[static_cast<std::size_t>(thread)] = false;
+      continue;
+    }
+    const bool others_wait = !waiting_.empty() && waiting_.begin()->first <= now;
+    has_all_ = thread == 0 && running_ == 0 && !others_wait && processors_ > 1 && work->is_long();
+    const int processors = has_all_ ? processors_ : 1;
+    if (others_wait) wake_one();
+    ++running_;
+    lock.unlock();
+    Clock::time_point again;
+    {
+      const ThreadLimit limit(processors);
+      again = work->step(processors);
+    }
+    if (again == Clock::time_point::max()) work.reset();  // which may end a model: not under the lock
+    lock.lock();
+    --running_;
+    const bool had_all = std::exchange(has_all_, false);
+    if (work != nullptr) waiting_.emplace(std::max(again, Clock::now()), std::move(work));
+    // This thread takes the first that waits; others came while it held all.
+    if (had_all) {
+      for (std::size_t k = 1; k < waiting_.size(); ++k) wake_one();
+    }
+  }
+}
+
+}  // namespace portfire::serving

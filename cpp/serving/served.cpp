@@ -1,0 +1,36 @@
+#include "serving/served.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/text.h"
+
+namespace portfire::serving {
+
+Served::Served(std::string name, std::int64_t version, Loaded model, const ServingOptions& options, Crew& crew)
+    : name_(std::move(name)), version_(version), model_(std::move(model)), batcher_(std::make_shared<Batcher>(model_, options.batching, crew)) {
+  if (model_.text == nullptr) return;
+  const Manifest& manifest = *model_.info->manifest;
+  length_ = manifest.generation->context;
+  const std::int64_t each = GenerationBatch::row_bytes(manifest, length_);
+  std::int64_t rows = options.max_texts;
+  if (options.max_cache_bytes > 0) rows = std::clamp<std::int64_t>(options.max_cache_bytes / std::max<std::int64_t>(each, 1), 1, rows);
+  text_ = std::make_unique<TextWorker>(*model_.engine, manifest, rows, length_, options.batching.max_waiting);
+}
+
+std::shared_ptr<Ticket> Served::write(const Input& prompt, const GenerateOptions& options, std::function<void(Ticket&)> told,
+                                      std::int64_t* prompt_tokens) const {
+  if (text_ == nullptr) {
+    throw Error(ErrorCode::kUnsupported, cat(name_, ": the task is ", info().task, "; only models of text-generation write texts"));
+  }
+  std::unique_ptr<Writing> writing = model_.text->start(prompt, options, length_);
+  if (prompt_tokens != nullptr) *prompt_tokens = static_cast<std::int64_t>(writing->prompt().ids.size());
+  return text_->submit(std::move(writing), std::move(told));
+}
+
+std::optional<BatcherStats> Served::text_stats() const {
+  if (text_ == nullptr) return std::nullopt;
+  return text_->stats();
+}
+
+}  // namespace portfire::serving

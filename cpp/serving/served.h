@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "serving/batcher.h"
+#include "serving/crew.h"
+#include "serving/loaded.h"
+#include "serving/text_worker.h"
+
+namespace portfire::serving {
+
+struct ServingOptions {
+  BatchingOptions batching{};
+  std::int64_t max_texts = 16;         ///< written at once
+  std::int64_t max_cache_bytes = 0;    ///< of what a model keeps of all texts; 0: no bound
+};
+
+/// A version that answers. Thread-safe; must be let go of on a thread that may wait for a text's step to end.
+class Served {
+ public:
+  /// Throws kResourceExhausted where there is no memory for texts.
+  Served(std::string name, std::int64_t version, Loaded model, const ServingOptions& options, Crew& crew);
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] std::int64_t version() const noexcept { return version_; }
+  [[nodiscard]] const ModelInfo& info() const noexcept { return *model_.info; }
+  [[nodiscard]] Batcher& batcher() const noexcept { return *batcher_; }
+  [[nodiscard]] const Counters& counters() const noexcept { return batcher_->counters(); }
+
+  [[nodiscard]] bool writes_text() const noexcept { return model_.text != nullptr; }
+  /// A text's beginning among the others. Throws as `TextBatcher::stream`, and kUnsupported where the model writes none.
+  /// `told` as `TextWorker::submit` has it; `prompt_tokens`, where it is given, gets their number.
+  std::shared_ptr<Ticket> write(const Input& prompt, const GenerateOptions& options, std::function<void(Ticket&)> told = {},
+                                std::int64_t* prompt_tokens = nullptr) const;
+  /// Of texts; nothing where the model writes none.
+  [[nodiscard]] std::optional<BatcherStats> text_stats() const;
+
+ private:
+  const std::string name_;
+  const std::int64_t version_;
+  const Loaded model_;
+  const std::shared_ptr<Batcher> batcher_;
+  std::int64_t length_ = 0;
+  std::unique_ptr<TextWorker> text_;
+};
+
+}  // namespace portfire::serving

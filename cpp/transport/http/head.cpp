@@ -1,0 +1,131 @@
+#include "transport/http/head.h"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <ctime>
+#include <random>
+
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/status.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <portfire/error.h>
+
+#include "core/text.h"
+
+namespace portfire::http {
+namespace {
+
+constexpr std::size_t kLongestId = 128;
+
+/// As RFC 9110 section 5.6.7 writes it; made anew once a second.
+std::string_view date_now() {
+  thread_local std::time_t made = 0;
+  thread_local char text[40] = "";
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  if (now != made) {
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    made = now;
+  }
+  return text;
+}
+
+void append_hex(std::string& out, std::uint64_t value, int digits) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  for (int k = digits - 1; k >= 0; --k) out += kDigits[(value >> (4 * k)) & 15];
+}
+
+}  // namespace
+
+std::string head_of(const Reply& reply, std::optional<std::size_t> length, std::string_view request_id, bool keeps, bool is_old) {
+  std::string head;
+  head.reserve(256);
+  char number[24];
+  const auto text_of = [&](std::size_t value) { return std::string_view(number, static_cast<std::size_t>(std::to_chars(number, number + sizeof number, value).ptr - number)); };
+  const auto add = [&](std::string_view name, std::string_view value) {
+    head += name;
+    head += ": ";
+    head += value;
+    head += "\r\n";
+  };
+  head += "HTTP/1.1 ";
+  head += text_of(static_cast<std::size_t>(reply.status));
+  head += ' ';
+  const boost::beast::string_view reason = boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(reply.status));
+  head.append(reason.data(), reason.size());
+  head += "\r\n";
+  add("Date", date_now());
+  if (!reply.content_type.empty()) add("Content-Type", reply.content_type);
+  if (length) {
+    add("Content-Length", text_of(*length));
+  } else if (!is_old) {
+    add("Transfer-Encoding", "chunked");
+  }
+  if (!keeps) add("Connection", "close");
+  if (keeps && is_old) add("Connection", "keep-alive");
+  add("X-Request-Id", request_id);
+  add("X-Content-Type-Options", "nosniff");
+  for (const auto& [name, value] : reply.headers) add(name, value);
+  head += "\r\n";
+  return head;
+}
+
+std::string chunk_of(std::string_view part) {
+  char size[20];
+  std::string out(size, std::to_chars(size, size + sizeof size, part.size(), 16).ptr);
+  out += "\r\n";
+  out += part;
+  out += "\r\n";
+  return out;
+}
+
+std::string id_for(std::optional<std::string_view> given) {
+  const auto printable = [](char c) { return c > ' ' && c < 127; };
+  if (given && !given->empty() && given->size() <= kLongestId && std::all_of(given->begin(), given->end(), printable)) return std::string(*given);
+  static const std::uint64_t process = (static_cast<std::uint64_t>(std::random_device{}()) << 32) | std::random_device{}();
+  static std::atomic<std::uint64_t> count{0};
+  std::string id;
+  append_hex(id, process, 12);
+  append_hex(id, count.fetch_add(1, std::memory_order_relaxed), 8);
+  return id;
+}
+
+int status_for(boost::system::error_code error) {
+  namespace http = boost::beast::http;
+  if (error == http::error::body_limit) return 413;
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
+  if (error == boost::beast::error::timeout) return 0;
+  if (error == http::error::end_of_stream || error == http::error::partial_message) return 0;
+  if (error == http::error::bad_version) return 505;
+  return error.category() == http::make_error_code(http::error::bad_method).category() ? 400 : 0;
+}
+
+Reply refusal(int status, const ServerOptions& options) {
+  switch (status) {
+    case 413: return error_reply(413, "resource-exhausted", cat("the body is longer than ", options.max_body, " bytes, which is the most (portfire serve --max-body)"));
+    case 431: return error_reply(431, "resource-exhausted", cat("the headers are longer than ", options.max_header, " bytes, which is the most"));
+    case 505: return error_reply(505, "unsupported", "HTTP/1.1 and HTTP/1.0 are spoken here");
+    default: return error_reply(status, "invalid-input", "the request is not HTTP/1.1");
+  }
+}
+
+Reply reply_for(const std::exception& failure) {
+  const auto* error = dynamic_cast<const Error*>(&failure);
+  const ErrorCodeInfo& info = info_of(error != nullptr ? error->code() : ErrorCode::kInternal);
+  Reply reply = error_reply(info.http_status, info.name, failure.what());
+  if (info.http_status == 429 || info.http_status == 503) reply.headers.emplace_back("Retry-After", "1");
+  return reply;
+}
+
+Reply error_reply(int status, std::string_view code, std::string_view message) {
+  const nlohmann::ordered_json body{{"error", message}, {"code", code}};
+  return {.status = status, .content_type = "application/json", .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", .headers = {}};
+}
+
+}  // namespace portfire::http

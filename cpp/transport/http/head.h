@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/system/error_code.hpp>
+
+#include "transport/http/exchange.h"
+#include "transport/http/server.h"
+
+namespace portfire::http {
+
+/// The status line and the headers of a reply, with the empty line. Without `length` the body comes in chunks, or (`is_old`,
+/// HTTP/1.0) to the end of the connection.
+std::string head_of(const Reply& reply, std::optional<std::size_t> length, std::string_view request_id, bool keeps, bool is_old);
+
+/// One chunk of RFC 9112 section 7.1; not of an empty part, which would be the last.
+std::string chunk_of(std::string_view part);
+
+/// The client's own where it is short and printable, else one of ours.
+std::string id_for(std::optional<std::string_view> given);
+
+/// The status with which an error in reading is answered; 0 where nobody is there to hear it.
+int status_for(boost::system::error_code error);
+Reply refusal(int status, const ServerOptions& options);
+
+/// What a handler threw, as a reply.
+Reply reply_for(const std::exception& failure);
+/// {"error": message, "code": code}
+Reply error_reply(int status, std::string_view code, std::string_view message);
+
+}  // namespace portfire::http

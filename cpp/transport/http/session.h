@@ -1,0 +1,334 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+
+#include "transport/http/compression.h"
+#include "transport/http/exchange.h"
+#include "transport/http/head.h"
+#include "transport/http/server.h"
+
+namespace portfire::http {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using boost::system::error_code;
+
+/// What the sessions of a server share.
+struct Shared {
+  ServerOptions options;
+  Handler handler;
+  std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::uint64_t> accepted{0};
+  std::atomic<std::uint64_t> requests{0};
+  std::atomic<bool> draining{false};
+};
+
+class Closable {
+ public:
+  virtual ~Closable() = default;
+  /// Ends now where no request is being answered, else after its answer. On the server's thread.
+  virtual void drain() = 0;
+};
+
+/// One connection: reads a request, has it answered, reads the next. All members are used on the server's thread but for those
+/// of `Exchange`, which post to it.
+template <typename Stream>
+class Session final : public Exchange, public Closable, public Request, public std::enable_shared_from_this<Session<Stream>> {
+ public:
+  template <typename... Args>
+  explicit Session(std::shared_ptr<Shared> shared, Args&&... stream) : shared_(std::move(shared)), stream_(std::forward<Args>(stream)...) {
+    shared_->connections.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Session() override { shared_->connections.fetch_sub(1, std::memory_order_relaxed); }
+
+  void start() {
+    if constexpr (kSecure) {
+      lowest().expires_after(shared_->options.body_time);
+      stream_.async_handshake(asio::ssl::stream_base::server, [self = self()](error_code error) {
+        if (!error) self->read();
+      });
+    } else {
+      read();
+    }
+  }
+
+  void drain() override {
+    if (!answering_) close();
+  }
+
+  // Request
+  [[nodiscard]] std::string_view method() const override { return view(parser_->get().method_string()); }
+  [[nodiscard]] std::string_view target() const override { return view(parser_->get().target()); }
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const override {
+    const auto found = parser_->get().find(beast::string_view(name.data(), name.size()));
+    if (found == parser_->get().end()) return std::nullopt;
+    return view(found->value());
+  }
+  [[nodiscard]] std::string& body() override { return parser_->get().body(); }
+
+  // Exchange
+  [[nodiscard]] const std::string& request_id() const override { return id_; }
+
+  void send(Reply reply) override {
+    on_thread([reply = std::move(reply)](Session& self) mutable { self.answer(std::move(reply)); });
+  }
+  void begin(Reply head) override {
+    on_thread([head = std::move(head)](Session& self) mutable { self.begin_parts(std::move(head)); });
+  }
+  std::size_t write(std::string part) override {
+    const std::size_t pending = pending_.fetch_add(part.size()) + part.size();
+    on_thread([part = std::move(part)](Session& self) mutable { self.add_part(std::move(part)); });
+    return pending;
+  }
+  void end() override {
+    on_thread([](Session& self) { self.end_parts(); });
+  }
+  void on_gone(std::function<void()> gone) override {
+    on_thread([gone = std::move(gone)](Session& self) mutable {
+      if (self.gone_) return gone();
+      self.told_when_gone_ = std::move(gone);
+      self.watch();
+    });
+  }
+
+ private:
+  static constexpr bool kSecure = !std::is_same_v<Stream, beast::tcp_stream> && !std::is_same_v<Stream, beast::basic_stream<asio::local::stream_protocol>>;
+  static constexpr std::chrono::seconds kLinger{2};
+  static constexpr std::size_t kThrownAway = 65536;
+  using Parser = beast::http::request_parser<beast::http::string_body>;
+
+  static std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+  auto self() { return this->shared_from_this(); }
+  auto& lowest() { return beast::get_lowest_layer(stream_); }
+
+  template <typename Do>
+  void on_thread(Do what) {
+    asio::dispatch(lowest().get_executor(), [self = self(), number = request_number_.load(), what = std::move(what)]() mutable {
+      if (self->request_number_ == number) what(*self);  // else the request that it answers is over
+    });
+  }
+
+  void read() {
+    gone_ = false;
+    answering_ = false;
+    if (shared_->draining) return close();
+    parser_.emplace();
+    parser_->header_limit(shared_->options.max_header);
+    parser_->body_limit(shared_->options.max_body);
+    lowest().expires_after(shared_->options.idle_time);
+    beast::http::async_read_header(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) { self->on_head(error); });
+  }
+
+  void on_head(error_code error) {
+    if (error) return refuse(status_for(error));
+    // RFC 9112 section 3.2: who is meant must be said, once.
+    if (parser_->get().version() >= 11 && parser_->get().count(beast::http::field::host) != 1) return refuse(400);
+    if (const auto expected = header("Expect"); expected && beast::iequals(beast::string_view(expected->data(), expected->size()), "100-continue")) {
+      static constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
+      asio::async_write(stream_, asio::buffer(kGoOn.data(), kGoOn.size()), [self = self()](error_code failed, std::size_t) {
+        if (!failed) self->read_body();
+      });
+      return;
+    }
+    read_body();
+  }
+
+  void read_body() {
+    if (parser_->is_done()) return on_request();
+    const std::uint64_t announced = parser_->content_length() ? *parser_->content_length() : 0;
+    parser_->get().body().reserve(std::min<std::uint64_t>(announced, shared_->options.max_body) + kBodyPadding);
+    lowest().expires_after(shared_->options.body_time + std::chrono::seconds(announced >> 16));
+    beast::http::async_read(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) {
+      if (error) return self->refuse(status_for(error));
+      self->on_request();
+    });
+  }
+
+  void on_request() {
+    shared_->requests.fetch_add(1, std::memory_order_relaxed);
+    lowest().expires_never();
+    answering_ = true;
+    keeps_ = parser_->get().keep_alive();
+    is_head_ = parser_->get().method() == beast::http::verb::head;
+    is_old_ = parser_->get().version() < 11;
+    id_ = id_for(header("X-Request-Id"));
+    try {
+      const auto encoding = header("Content-Encoding");
+      if (encoding) body() = decompressed(body(), *encoding, shared_->options.max_body);
+      const auto accepted = header("Accept-Encoding");
+      compression_ = accepted ? chosen(*accepted) : Compression::kNone;
+      body().reserve(body().size() + kBodyPadding);
+      shared_->handler(*this, self());
+    } catch (const std::exception& failure) {
+      send(reply_for(failure));
+    }
+  }
+
+  /// What could not be read, answered where somebody may still listen.
+  void refuse(int status) {
+    if (status == 0) return close();
+    keeps_ = false;
+    is_refusal_ = true;
+    id_ = id_for(std::nullopt);
+    compression_ = Compression::kNone;
+    answering_ = true;
+    answer(refusal(status, shared_->options));
+  }
+
+  void answer(Reply reply) {
+    if (parts_begun_) return;
+    keeps_ = keeps_ && !shared_->draining;
+    if (!is_old_ || keeps_) compress(reply, compression_);
+    head_ = head_of(reply, reply.body.size(), id_, keeps_, is_old_);
+    payload_ = is_head_ ? std::string() : std::move(reply.body);
+    lowest().expires_after(shared_->options.write_time + std::chrono::seconds(payload_.size() >> 16));
+    const std::array<asio::const_buffer, 2> both{asio::buffer(head_), asio::buffer(payload_)};
+    asio::async_write(stream_, both, [self = self()](error_code error, std::size_t) { self->on_sent(error); });
+  }
+
+  void on_sent(error_code error) {
+    end_request();
+    if (error || (!keeps_ && !is_refusal_)) return close();
+    if (is_refusal_) return linger();
+    read();
+  }
+
+  /// The rest of a request that was refused is taken and thrown away for a while: to close before would make the client's
+  /// machine throw away the reply.
+  void linger() {
+    error_code ignored;
+    lowest().socket().shutdown(asio::socket_base::shutdown_send, ignored);
+    lowest().expires_after(kLinger);
+    throw_away();
+  }
+  void throw_away() {
+    payload_.resize(kThrownAway);
+    lowest().async_read_some(asio::buffer(payload_), [self = self()](error_code error, std::size_t) {
+      if (error) return self->close();
+      self->throw_away();
+    });
+  }
+
+  void begin_parts(Reply head) {
+    parts_begun_ = true;
+    if (is_old_) keeps_ = false;  // HTTP/1.0 has no chunks: the end of the connection is the end of the body
+    keeps_ = keeps_ && !shared_->draining;
+    outgoing_ = head_of(head, std::nullopt, id_, keeps_, is_old_);
+    if (!head.body.empty()) outgoing_ += chunk(head.body);
+    send_parts();
+  }
+
+  void add_part(std::string part) {
+    pending_ -= part.size();
+    if (gone_ || part.empty()) return;
+    outgoing_ += chunk(part);
+    send_parts();
+  }
+
+  void end_parts() {
+    ended_ = true;
+    if (!is_old_) outgoing_ += "0\r\n\r\n";
+    send_parts();
+  }
+
+  [[nodiscard]] std::string chunk(const std::string& part) const { return is_old_ ? part : chunk_of(part); }
+
+  void send_parts() {
+    if (sending_ || gone_) return;
+    if (outgoing_.empty()) {
+      if (ended_) on_sent({});
+      return;
+    }
+    sending_ = true;
+    payload_ = std::exchange(outgoing_, {});
+    pending_ += payload_.size();
+    lowest().expires_after(shared_->options.write_time);
+    asio::async_write(stream_, asio::buffer(payload_), [self = self()](error_code error, std::size_t) {
+      self->sending_ = false;
+      self->pending_ -= self->payload_.size();
+      if (error) return self->lose();
+      self->lowest().expires_never();
+      self->send_parts();
+    });
+  }
+
+  /// Waits for the client to go while its request is answered. Bytes of a next request end the watch: who sends is there.
+  void watch() {
+    if (watching_) return;
+    watching_ = true;
+    lowest().socket().async_wait(asio::socket_base::wait_read, [self = self(), number = request_number_.load()](error_code error) {
+      self->watching_ = false;
+      if (error || self->request_number_ != number || !self->answering_) return;
+      char byte = 0;
+      error_code failed;
+      self->lowest().socket().non_blocking(true, failed);
+      const std::size_t got = self->lowest().socket().receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, failed);
+      if (got == 0 && failed != asio::error::would_block) self->lose();
+    });
+  }
+
+  void lose() {
+    gone_ = true;
+    if (told_when_gone_) std::exchange(told_when_gone_, nullptr)();
+    close();
+  }
+
+  void end_request() {
+    ++request_number_;
+    told_when_gone_ = nullptr;
+    parts_begun_ = false;
+    ended_ = false;
+    outgoing_.clear();
+    pending_ = 0;
+  }
+
+  void close() {
+    error_code ignored;
+    lowest().socket().shutdown(asio::socket_base::shutdown_send, ignored);
+    lowest().socket().close(ignored);
+    lowest().expires_never();
+  }
+
+  const std::shared_ptr<Shared> shared_;
+  Stream stream_;
+  beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  std::string id_;
+  std::string head_;
+  std::string payload_;
+  std::string outgoing_;  ///< parts that wait for those being sent
+  std::function<void()> told_when_gone_;
+  Compression compression_ = Compression::kNone;
+  std::atomic<std::uint64_t> request_number_{0};
+  std::atomic<std::size_t> pending_{0};  ///< bytes of parts, given but not taken
+  bool keeps_ = false;
+  bool is_head_ = false;
+  bool is_old_ = false;
+  bool is_refusal_ = false;
+  bool answering_ = false;
+  bool parts_begun_ = false;
+  bool sending_ = false;
+  bool ended_ = false;
+  bool gone_ = false;
+  bool watching_ = false;
+};
+
+}  // namespace portfire::http

@@ -1,0 +1,115 @@
+#include "transport/routes/open_inference.h"
+
+#include <charconv>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include <portfire/model.h>
+
+#include "core/text.h"
+#include "transport/http/head.h"
+#include "transport/wire/infer_json.h"
+
+namespace portfire::routes {
+namespace {
+
+using nlohmann::ordered_json;
+using Served = std::shared_ptr<const serving::Served>;
+
+constexpr const char* kBinaryHeader = "Inference-Header-Content-Length";
+
+ordered_json described(const std::vector<TensorSpec>& specs) {
+  ordered_json all = ordered_json::array();
+  for (const TensorSpec& spec : specs) {
+    ordered_json shape = ordered_json::array();
+    for (const Dimension& axis : spec.shape) shape.push_back(axis.symbol.empty() ? axis.size : -1);
+    all.push_back({{"name", spec.name}, {"datatype", wire::datatype_of(spec.dtype)}, {"shape", std::move(shape)}});
+  }
+  return all;
+}
+
+void send_metadata(const Call& call, const Site& site, const serving::Served& served) {
+  const ModelInfo& info = served.info();
+  ordered_json versions = ordered_json::array();
+  for (const Served& one : site.repository.served()) {
+    if (one->name() == served.name()) versions.push_back(std::to_string(one->version()));
+  }
+  const MethodSpec none{};
+  const MethodSpec& forward = info.signature ? *info.signature : none;
+  call.reply(ordered_json{{"name", served.name()}, {"versions", std::move(versions)}, {"platform", cat("portfire_", info.engine)},
+                          {"inputs", described(forward.inputs)}, {"outputs", described(forward.outputs)}}
+                 .dump());
+}
+
+std::size_t json_bytes_of(const http::Request& request, std::size_t body) {
+  const std::optional<std::string_view> given = request.header(kBinaryHeader);
+  if (!given) return body;
+  std::size_t bytes = 0;
+  const auto [end, error] = std::from_chars(given->data(), given->data() + given->size(), bytes);
+  if (error != std::errc() || end != given->data() + given->size()) throw Error(ErrorCode::kInvalidInput, cat(kBinaryHeader, " is ", quoted(*given), "; the length of the JSON in bytes"));
+  return bytes;
+}
+
+void send_outputs(http::Exchange& exchange, const wire::InferRequest& request, const serving::Served& served, std::vector<NamedTensor> outputs) {
+  const std::vector<std::string> none;
+  const std::vector<wire::InferOutput> chosen = wire::chosen_outputs(request, std::move(outputs), served.info().manifest ? served.info().manifest->labels : none);
+  std::size_t json_bytes = 0;
+  http::Reply reply;
+  reply.body = wire::infer_reply(request, served.name(), served.version(), chosen, json_bytes);
+  if (json_bytes < reply.body.size() || std::any_of(chosen.begin(), chosen.end(), [](const auto& one) { return one.binary; })) {
+    reply.content_type = "application/octet-stream";
+    reply.headers.emplace_back(kBinaryHeader, std::to_string(json_bytes));
+  }
+  exchange.send(std::move(reply));
+}
+
+void infer(const Call& call, const Served& served) {
+  const std::string& body = call.request.body();
+  auto request = std::make_shared<wire::InferRequest>(wire::infer_request_of(body, json_bytes_of(call.request, body.size())));
+  std::shared_ptr<serving::Job> job = wire::job_for(*request);
+  job->done = [request, served, exchange = call.exchange](serving::Result result, const serving::JobTimes&) {
+    try {
+      if (const Error* error = std::get_if<Error>(&result)) throw *error;
+      send_outputs(*exchange, *request, *served, std::get<std::vector<NamedTensor>>(std::move(result)));
+    } catch (const std::exception& failure) {
+      exchange->send(http::reply_for(failure));
+    }
+  };
+  served->batcher().submit(job);
+  call.exchange->on_gone([job] { job->cancelled = true; });
+}
+
+void send_ready(const Call& call, bool ready, const std::string& why) {
+  if (ready) return call.exchange->send({.status = 200, .content_type = "", .body = {}, .headers = {}});
+  call.exchange->send(http::error_reply(503, "unavailable", why));
+}
+
+}  // namespace
+
+void add_open_inference(Router& router, const Site& site) {
+  router.add("GET", "/v2", [](Call& call) {
+    call.reply(ordered_json{{"name", "portfire"}, {"version", version()},
+                            {"extensions", {"binary_tensor_data", "classification", "model_configuration", "model_repository", "model_repository(unload_dependents)", "statistics", "schedule_policy"}}}
+                   .dump());
+  });
+  router.add("GET", "/v2/health/live", [](Call& call) { send_ready(call, true, ""); });
+  router.add("GET", "/v2/health/ready", [site](Call& call) {
+    const bool stopping = site.stopping && site.stopping();
+    send_ready(call, site.repository.settled() && !stopping, stopping ? "the server is stopping" : "models are being loaded");
+  });
+  for (const bool versioned : {false, true}) {
+    const std::string model = versioned ? "/v2/models/{}/versions/{}" : "/v2/models/{}";
+    const auto find = [site, versioned](const Call& call) { return site.repository.find(call.parts[0], versioned ? version_in(call.parts[1]) : 0); };
+    router.add("GET", model, [site, find](Call& call) { send_metadata(call, site, *find(call)); });
+    router.add("GET", model + "/ready", [find](Call& call) {
+      (void)find(call);
+      send_ready(call, true, "");
+    });
+    router.add("POST", model + "/infer", [find](Call& call) { infer(call, find(call)); });
+  }
+}
+
+}  // namespace portfire::routes

@@ -1,0 +1,64 @@
+#include "transport/routes/router.h"
+
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include <portfire/error.h>
+
+#include "core/text.h"
+#include "transport/http/head.h"
+
+namespace portfire::routes {
+namespace {
+
+std::optional<std::vector<std::string>> matched(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
+  if (pattern.size() != path.size()) return std::nullopt;
+  std::vector<std::string> parts;
+  for (std::size_t k = 0; k < path.size(); ++k) {
+    if (!pattern[k].starts_with("{}")) {
+      if (pattern[k] != path[k]) return std::nullopt;
+      continue;
+    }
+    const std::string_view tail = std::string_view(pattern[k]).substr(2);
+    if (path[k].size() <= tail.size() || !path[k].ends_with(tail)) return std::nullopt;
+    parts.push_back(path[k].substr(0, path[k].size() - tail.size()));
+    if (tail.empty() && parts.back().find(':') != std::string::npos) return std::nullopt;  // a verb of another pattern
+  }
+  return parts;
+}
+
+}  // namespace
+
+void Router::add(std::string_view method, std::string_view pattern, Route route) {
+  entries_.push_back({std::string(method), target_of(pattern).path, std::move(route)});
+}
+
+void Router::handle(http::Request& request, const std::shared_ptr<http::Exchange>& exchange) const {
+  Target target = target_of(request.target());
+  const std::string_view method = request.method() == "HEAD" ? "GET" : request.method();
+  std::string allowed;
+  for (const Entry& entry : entries_) {
+    std::optional<std::vector<std::string>> parts = matched(entry.pattern, target.path);
+    if (!parts) continue;
+    if (entry.method != method) {
+      if (allowed.find(entry.method) == std::string::npos) allowed += cat(allowed.empty() ? "" : ", ", entry.method, entry.method == "GET" ? ", HEAD" : "");
+      continue;
+    }
+    Call call{request, exchange, std::move(target), *std::move(parts)};
+    return entry.route(call);
+  }
+  if (allowed.empty()) return exchange->send(http::error_reply(404, "not-found", cat("there is nothing at ", quoted(request.target()), "; see /openapi.json")));
+  http::Reply reply = http::error_reply(405, "invalid-input", cat(quoted(request.target()), " does not take ", quoted(request.method()), "; it takes ", allowed));
+  reply.headers.emplace_back("Allow", allowed);
+  exchange->send(std::move(reply));
+}
+
+std::int64_t version_in(const std::string& text) {
+  std::int64_t version = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (error != std::errc() || end != text.data() + text.size() || version < 1) throw Error(ErrorCode::kNotFound, cat(quoted(text), " is no version; versions are whole numbers from 1 on"));
+  return version;
+}
+
+}  // namespace portfire::routes
