@@ -24,9 +24,8 @@ namespace {
 
 using asio::ip::tcp;
 using Local = asio::local::stream_protocol;
-using LocalStream = beast::basic_stream<Local>;
-using SecureStream = asio::ssl::stream<beast::tcp_stream>;
 
+constexpr std::chrono::milliseconds kTick{200};
 constexpr std::chrono::milliseconds kBreath{50};  // before a failed accept is tried again: there may be no descriptors left
 
 /// Throws kInvalidArgument.
@@ -65,20 +64,35 @@ struct Server::Impl {
   std::optional<tcp::acceptor> acceptor;
   std::optional<Local::acceptor> local;
   asio::steady_timer breath{io};
-  std::vector<std::weak_ptr<Closable>> sessions;
+  asio::steady_timer ticks{io};
+  std::vector<std::weak_ptr<AnySession>> sessions;
   std::thread thread;
 
-  template <typename Acceptor>
+  void tick() {
+    ticks.expires_after(kTick);
+    ticks.async_wait([this](error_code error) {
+      if (error) return;
+      const auto now = std::chrono::steady_clock::now();
+      std::erase_if(sessions, [&](const std::weak_ptr<AnySession>& one) {
+        const std::shared_ptr<AnySession> session = one.lock();
+        if (session != nullptr) session->tick(now);
+        return session == nullptr;
+      });
+      tick();
+    });
+  }
+
+  template <typename Socket, typename Acceptor>
   void accept(Acceptor& from) {
-    from.async_accept([this, &from](error_code error, auto socket) {
+    from.async_accept(io.get_executor(), [this, &from](error_code error, Socket socket) {
       if (!from.is_open()) return;
       if (error) {
         breath.expires_after(kBreath);
-        breath.async_wait([this, &from](error_code) { accept(from); });
+        breath.async_wait([this, &from](error_code) { accept<Socket>(from); });
         return;
       }
       if (shared->connections < shared->options.max_connections) begin(std::move(socket));
-      accept(from);
+      accept<Socket>(from);
     });
   }
 
@@ -86,21 +100,20 @@ struct Server::Impl {
   void add(Args&&... args) {
     shared->accepted.fetch_add(1, std::memory_order_relaxed);
     auto session = std::make_shared<Session<Stream>>(shared, std::forward<Args>(args)...);
-    if (sessions.size() > 2 * shared->connections + 64) std::erase_if(sessions, [](const auto& one) { return one.expired(); });
     sessions.push_back(session);
     session->start();
   }
 
-  void begin(tcp::socket socket) {
+  void begin(TcpSocket socket) {
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
     if (tls != nullptr) {
-      add<SecureStream>(beast::tcp_stream(std::move(socket)), *tls);
+      add<SecureSocket>(std::move(socket), *tls);
     } else {
-      add<beast::tcp_stream>(std::move(socket));
+      add<TcpSocket>(std::move(socket));
     }
   }
-  void begin(Local::socket socket) { add<LocalStream>(std::move(socket)); }
+  void begin(LocalSocket socket) { add<LocalSocket>(std::move(socket)); }
 
   void listen_on_tcp(const ServerOptions& options) {
     error_code failed;
@@ -140,8 +153,9 @@ Server::Server(const ServerOptions& options) : impl_(std::make_unique<Impl>()) {
 
 void Server::start(Handler handler) {
   impl_->shared->handler = std::move(handler);
-  impl_->accept(*impl_->acceptor);
-  if (impl_->local) impl_->accept(*impl_->local);
+  impl_->accept<TcpSocket>(*impl_->acceptor);
+  if (impl_->local) impl_->accept<LocalSocket>(*impl_->local);
+  impl_->tick();
   impl_->thread = std::thread([this] { impl_->io.run(); });
 }
 

@@ -1,7 +1,7 @@
 #include "transport/routes/router.h"
 
+#include <algorithm>
 #include <charconv>
-#include <optional>
 #include <utility>
 
 #include <portfire/error.h>
@@ -12,18 +12,21 @@
 namespace portfire::routes {
 namespace {
 
-std::optional<std::vector<std::string>> matched(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
-  if (pattern.size() != path.size()) return std::nullopt;
+constexpr std::string_view kAny = "{}";
+
+bool matches(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
+  return std::equal(pattern.begin(), pattern.end(), path.begin(), path.end(), [](const std::string& wanted, const std::string& given) {
+    if (!wanted.starts_with(kAny)) return wanted == given;
+    const std::string_view tail = std::string_view(wanted).substr(kAny.size());
+    // A verb after a colon is of another pattern.
+    return tail.empty() ? given.find(':') == std::string::npos : given.size() > tail.size() && given.ends_with(tail);
+  });
+}
+
+std::vector<std::string> parts_of(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
   std::vector<std::string> parts;
   for (std::size_t k = 0; k < path.size(); ++k) {
-    if (!pattern[k].starts_with("{}")) {
-      if (pattern[k] != path[k]) return std::nullopt;
-      continue;
-    }
-    const std::string_view tail = std::string_view(pattern[k]).substr(2);
-    if (path[k].size() <= tail.size() || !path[k].ends_with(tail)) return std::nullopt;
-    parts.push_back(path[k].substr(0, path[k].size() - tail.size()));
-    if (tail.empty() && parts.back().find(':') != std::string::npos) return std::nullopt;  // a verb of another pattern
+    if (pattern[k].starts_with(kAny)) parts.push_back(path[k].substr(0, path[k].size() - (pattern[k].size() - kAny.size())));
   }
   return parts;
 }
@@ -39,13 +42,13 @@ void Router::handle(http::Request& request, const std::shared_ptr<http::Exchange
   const std::string_view method = request.method() == "HEAD" ? "GET" : request.method();
   std::string allowed;
   for (const Entry& entry : entries_) {
-    std::optional<std::vector<std::string>> parts = matched(entry.pattern, target.path);
-    if (!parts) continue;
+    if (!matches(entry.pattern, target.path)) continue;
     if (entry.method != method) {
       if (allowed.find(entry.method) == std::string::npos) allowed += cat(allowed.empty() ? "" : ", ", entry.method, entry.method == "GET" ? ", HEAD" : "");
       continue;
     }
-    Call call{request, exchange, std::move(target), *std::move(parts)};
+    std::vector<std::string> parts = parts_of(entry.pattern, target.path);
+    Call call{request, exchange, std::move(target), std::move(parts)};
     return entry.route(call);
   }
   if (allowed.empty()) return exchange->send(http::error_reply(404, "not-found", cat("there is nothing at ", quoted(request.target()), "; see /openapi.json")));

@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kPadding = 64;
 
 template <typename T>
-T element_of(json::value value, const std::string& where) {
+T element_of(json::value value, const Where& where) {
   if constexpr (std::is_same_v<T, bool>) {
     return truth_of(value, where);
   } else if constexpr (std::is_floating_point_v<T>) {
@@ -40,7 +40,7 @@ T element_of(json::value value, const std::string& where) {
 template <typename T, typename Stored = T, typename Convert = Stored (*)(T)>
 class Filler {
  public:
-  Filler(Tensor& tensor, std::string where, Convert convert) : at_(static_cast<Stored*>(tensor.mutable_data())), left_(tensor.numel()), all_(left_), where_(std::move(where)), convert_(convert) {}
+  Filler(Tensor& tensor, const Where& where, Convert convert) : at_(static_cast<Stored*>(tensor.mutable_data())), left_(tensor.numel()), all_(left_), where_(where), convert_(convert) {}
 
   void fill(json::value value) {
     add(value, 0);
@@ -70,12 +70,12 @@ class Filler {
   Stored* at_;
   std::int64_t left_;
   std::int64_t all_;
-  std::string where_;
+  const Where& where_;
   Convert convert_;
 };
 
 template <typename T>
-void fill_plain(Tensor& tensor, json::value data, const std::string& where) {
+void fill_plain(Tensor& tensor, json::value data, const Where& where) {
   Filler<T>(tensor, where, [](T value) { return value; }).fill(data);
 }
 
@@ -93,7 +93,7 @@ std::uint16_t checked_bfloat16(double value) {
   return bfloat16_from_double(value);
 }
 
-void fill(Tensor& tensor, json::value data, const std::string& where) {
+void fill(Tensor& tensor, json::value data, const Where& where) {
   switch (tensor.dtype()) {
     case DType::kBool: return fill_plain<bool>(tensor, data, where);
     case DType::kUInt8: return fill_plain<std::uint8_t>(tensor, data, where);
@@ -117,7 +117,7 @@ struct Header {
   bool has_data = false;
 };
 
-Dims shape_of(json::value value, const std::string& where) {
+Dims shape_of(json::value value, const Where& where) {
   std::vector<std::int64_t> sizes;
   for_each_element(value, where, [&](json::value one) {
     const std::int64_t size = integer_of(one, where);
@@ -129,7 +129,7 @@ Dims shape_of(json::value value, const std::string& where) {
 }
 
 /// Zeros for an input, unless it claims to be larger than what the body can hold: an element takes at least two bytes of JSON.
-Tensor tensor_for(const Header& header, std::size_t body_bytes, const std::string& where) {
+Tensor tensor_for(const Header& header, std::size_t body_bytes, const Where& where) {
   const DType dtype = dtype_of(header.datatype, header.name);
   if (!header.shape) refuse(where, " has no \"shape\"");
   std::int64_t elements = 1;
@@ -146,7 +146,7 @@ class InputReader {
   InputReader(std::string_view body, std::size_t json_bytes) : body_(body), at_(json_bytes) {}
 
   NamedTensor read(json::value value, std::size_t index) {
-    const std::string where = cat("inputs[", index, "]");
+    const Where where("inputs", index);
     Header header;
     std::optional<Tensor> tensor;
     json::object object;
@@ -159,7 +159,7 @@ class InputReader {
       if (key == "data" && (!header.datatype.empty() && header.shape)) {
         if (header.has_data) refuse(where, " has \"data\" twice");
         tensor = tensor_for(header, body_.size(), where);
-        fill(*tensor, one.value(), cat(where, ".data"));
+        fill(*tensor, one.value(), Where(where, "data"));
         header.has_data = true;
       } else {
         header_field(key, one.value(), header, where);
@@ -180,16 +180,17 @@ class InputReader {
   }
 
  private:
-  static void header_field(std::string_view key, json::value value, Header& header, const std::string& where) {
+  static void header_field(std::string_view key, json::value value, Header& header, const Where& where) {
     if (key == "name") {
-      header.name = text_of(value, cat(where, ".name"));
+      header.name = text_of(value, Where(where, "name"));
     } else if (key == "datatype") {
-      header.datatype = text_of(value, cat(where, ".datatype"));
+      header.datatype = text_of(value, Where(where, "datatype"));
     } else if (key == "shape") {
-      header.shape = shape_of(value, cat(where, ".shape"));
+      header.shape = shape_of(value, Where(where, "shape"));
     } else if (key == "parameters") {
-      for_each_field(value, cat(where, ".parameters"), [&](std::string_view name, json::value parameter) {
-        const std::string at = cat(where, ".parameters.", quoted(name));
+      for_each_field(value, Where(where, "parameters"), [&](std::string_view name, json::value parameter) {
+        const Where parameters(where, "parameters");
+        const Where at(parameters, name);
         if (name != "binary_data_size") return pass_over(parameter, at);
         header.binary_bytes = integer_of(parameter, at);
         if (*header.binary_bytes < 0) refuse(at, cat(" is ", *header.binary_bytes));
@@ -199,22 +200,22 @@ class InputReader {
         if (header.has_data) refuse(where, " has \"data\" twice");
         header.has_data = true;
       }
-      pass_over(value, cat(where, ".", quoted(key)));
+      pass_over(value, Where(where, key));
     }
   }
 
   /// Data that stood before what says how to read them.
-  Tensor late_data(json::object& object, const Header& header, const std::string& where) const {
+  Tensor late_data(json::object& object, const Header& header, const Where& where) const {
     Tensor tensor = tensor_for(header, body_.size(), where);
     bool unused = false;
     require(object.reset().get(unused), where, "an object");
     json::value data;
     require(object.find_field_unordered("data").get(data), where, "an object");
-    fill(tensor, data, cat(where, ".data"));
+    fill(tensor, data, Where(where, "data"));
     return tensor;
   }
 
-  Tensor binary(const Header& header, const std::string& where) {
+  Tensor binary(const Header& header, const Where& where) {
     Tensor tensor = tensor_for(header, body_.size(), where);
     const auto bytes = static_cast<std::uint64_t>(*header.binary_bytes);
     if (bytes != tensor.nbytes()) refuse(where, cat(".parameters.binary_data_size is ", bytes, "; ", header.datatype, " ", tensor.shape().to_string(), " takes ", tensor.nbytes()));
@@ -233,14 +234,15 @@ class InputReader {
 };
 
 WantedOutput output_of(json::value value, std::size_t index) {
-  const std::string where = cat("outputs[", index, "]");
+  const Where where("outputs", index);
   WantedOutput wanted;
   for_each_field(value, where, [&](std::string_view key, json::value field) {
     if (key == "name") {
-      wanted.name = text_of(field, cat(where, ".name"));
+      wanted.name = text_of(field, Where(where, "name"));
     } else if (key == "parameters") {
-      for_each_field(field, cat(where, ".parameters"), [&](std::string_view name, json::value parameter) {
-        const std::string at = cat(where, ".parameters.", quoted(name));
+      for_each_field(field, Where(where, "parameters"), [&](std::string_view name, json::value parameter) {
+        const Where parameters(where, "parameters");
+        const Where at(parameters, name);
         if (name == "binary_data") {
           wanted.binary = truth_of(parameter, at);
         } else if (name == "classification") {
@@ -251,7 +253,7 @@ WantedOutput output_of(json::value value, std::size_t index) {
         }
       });
     } else {
-      pass_over(field, cat(where, ".", quoted(key)));
+      pass_over(field, Where(where, key));
     }
   });
   if (wanted.name.empty()) refuse(where, " has no \"name\"");
@@ -259,7 +261,8 @@ WantedOutput output_of(json::value value, std::size_t index) {
 }
 
 void request_parameter(std::string_view name, json::value value, InferRequest& request) {
-  const std::string where = cat("parameters.", quoted(name));
+  const Where parameters("parameters");
+  const Where where(parameters, name);
   if (name == "binary_data_output") {
     request.all_binary = truth_of(value, where);
   } else if (name == "timeout") {
@@ -267,7 +270,7 @@ void request_parameter(std::string_view name, json::value value, InferRequest& r
   } else if (name == "priority") {
     request.priority = integer_of(value, where);
   } else if (name == "sequence_id" || name == "sequence_start" || name == "sequence_end") {
-    throw Error(ErrorCode::kUnsupported, cat(where, ": sequences of requests are not kept here; text models have generate_stream"));
+    throw Error(ErrorCode::kUnsupported, cat(where.text(), ": sequences of requests are not kept here; text models have generate_stream"));
   } else {
     pass_over(value, where);
   }
@@ -305,7 +308,7 @@ InferRequest infer_request_of(std::string_view body, std::size_t json_bytes) {
       } else if (key == "parameters") {
         for_each_field(one.value(), "parameters", [&](std::string_view name, json::value value) { request_parameter(name, value, request); });
       } else {
-        pass_over(one.value(), quoted(key));
+        pass_over(one.value(), key);
       }
     }
     if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) refuse("the body", ": not JSON: something follows its end");

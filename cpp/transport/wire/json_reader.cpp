@@ -6,16 +6,23 @@
 
 namespace portfire::wire {
 
-[[noreturn]] void refuse(const std::string& where, const std::string& what) { throw Error(ErrorCode::kInvalidInput, cat(where, what)); }
+std::string Where::text() const {
+  std::string out = within_ != nullptr ? cat(within_->text(), '.') : std::string();
+  out += name_;
+  if (index_ >= 0) out += cat('[', index_, ']');
+  return out;
+}
 
-void require(simdjson::error_code error, const std::string& where, const char* wanted) {
+void refuse(const Where& where, const std::string& what) { throw Error(ErrorCode::kInvalidInput, cat(where.text(), what)); }
+
+void require(simdjson::error_code error, const Where& where, const char* wanted) {
   if (error == simdjson::SUCCESS) return;
   if (error == simdjson::INCORRECT_TYPE) refuse(where, cat(" is not ", wanted));
   if (error == simdjson::NUMBER_OUT_OF_RANGE) refuse(where, " is a number out of range");
   refuse(where, cat(": not JSON: ", simdjson::error_message(error)));
 }
 
-void pass_over(json::value value, const std::string& where, int depth) {
+void pass_over(json::value value, const Where& where, int depth) {
   if (depth > kDeepest) refuse(where, cat(" is nested more than ", kDeepest, " deep"));
   json::json_type type{};
   require(value.type().get(type), where, "a value");
@@ -60,19 +67,19 @@ void pass_over(json::value value, const std::string& where, int depth) {
   }
 }
 
-std::string text_of(json::value value, const std::string& where) {
+std::string text_of(json::value value, const Where& where) {
   std::string_view text;
   require(value.get_string().get(text), where, "text");
   return std::string(text);
 }
 
-std::int64_t integer_of(json::value value, const std::string& where) {
+std::int64_t integer_of(json::value value, const Where& where) {
   std::int64_t number = 0;
   require(value.get_int64().get(number), where, "a whole number");
   return number;
 }
 
-bool truth_of(json::value value, const std::string& where) {
+bool truth_of(json::value value, const Where& where) {
   bool truth = false;
   require(value.get_bool().get(truth), where, "true or false");
   return truth;
