@@ -8,9 +8,6 @@
 namespace portfire::serving {
 namespace {
 
-/// A call that takes longer on one processor gains from several, and from another that runs beside it.
-constexpr std::chrono::microseconds kLong{1000};
-
 std::int64_t samples_of(const Job& job) {
   const auto* tensors = std::get_if<std::vector<NamedTensor>>(&job.input);
   if (tensors == nullptr || tensors->empty() || tensors->front().tensor.rank() == 0) return 1;

@@ -1,11 +1,40 @@
 #include "serving/crew.h"
 
 #include <algorithm>
+#include <exception>
+#include <future>
 #include <utility>
 
 #include "core/thread_limit.h"
 
 namespace portfire::serving {
+namespace {
+
+/// One piece that somebody waits for.
+class Turn final : public Work {
+ public:
+  Turn(bool is_long, const std::function<void()>& what) : long_(is_long), what_(what) {}
+
+  Clock::time_point step(int) noexcept override {
+    std::exception_ptr thrown;
+    try {
+      what_();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    done_.set_value(thrown);
+    return Clock::time_point::max();
+  }
+  bool is_long() const noexcept override { return long_; }
+  std::exception_ptr wait() { return done_.get_future().get(); }
+
+ private:
+  const bool long_;
+  const std::function<void()>& what_;
+  std::promise<std::exception_ptr> done_;
+};
+
+}  // namespace
 
 Crew::Crew(int processors) : processors_(std::max(processors, 1)), idle_(static_cast<std::size_t>(processors_), false) {
   for (int k = 0; k < processors_; ++k) wake_.push_back(std::make_unique<std::condition_variable>());
@@ -25,6 +54,12 @@ void Crew::post(std::shared_ptr<Work> work, Clock::time_point not_before) {
   const std::lock_guard lock(mutex_);
   waiting_.emplace(std::max(not_before, Clock::now()), std::move(work));
   wake_one();
+}
+
+void Crew::run(bool is_long, const std::function<void()>& what) {
+  const auto turn = std::make_shared<Turn>(is_long, what);
+  post(turn);
+  if (const std::exception_ptr thrown = turn->wait()) std::rethrow_exception(thrown);
 }
 
 void Crew::wake_one() {

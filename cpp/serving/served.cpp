@@ -15,7 +15,14 @@ Served::Served(std::string name, std::int64_t version, Loaded model, const Servi
   const std::int64_t each = GenerationBatch::row_bytes(manifest, length_);
   std::int64_t rows = options.max_texts;
   if (options.max_cache_bytes > 0) rows = std::clamp<std::int64_t>(options.max_cache_bytes / std::max<std::int64_t>(each, 1), 1, rows);
-  text_ = std::make_unique<TextWorker>(*model_.engine, manifest, rows, length_, options.batching.max_waiting);
+  // A step takes its turn among the calls of all models.
+  text_ = std::make_unique<TextWorker>(*model_.engine, manifest, rows, length_, options.batching.max_waiting, [this, &crew](const std::function<void()>& step) {
+    crew.run(long_steps_, [&] {
+      const auto start = Clock::now();
+      step();
+      long_steps_ = Clock::now() - start > kLong;
+    });
+  });
 }
 
 std::shared_ptr<Ticket> Served::write(const Input& prompt, const GenerateOptions& options, std::function<void(Ticket&)> told,

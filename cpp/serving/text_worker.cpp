@@ -88,8 +88,8 @@ void Ticket::end(const Writing& writing, std::optional<Error> error) {
   if (told_) told_(*this);
 }
 
-TextWorker::TextWorker(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length, std::int64_t max_waiting)
-    : max_waiting_(max_waiting), batch_(engine, manifest, rows, length) {
+TextWorker::TextWorker(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length, std::int64_t max_waiting, Runner runner)
+    : max_waiting_(max_waiting), runner_(std::move(runner)), batch_(engine, manifest, rows, length) {
   stats_.max_sequences = rows;
   stats_.cache_bytes = rows * GenerationBatch::row_bytes(manifest, length);
   thread_ = std::thread([this] { work(); });
@@ -183,7 +183,13 @@ void TextWorker::drop_cancelled() {
 
 void TextWorker::step() {
   if (batch_.empty()) return;
-  for (const GenerationBatch::Progress& progress : batch_.step()) {
+  std::vector<GenerationBatch::Progress> news;
+  if (runner_) {
+    runner_([&] { news = batch_.step(); });
+  } else {
+    news = batch_.step();
+  }
+  for (const GenerationBatch::Progress& progress : news) {
     if (progress.error) {
       end(progress.writing, error_of(progress.error), &BatcherStats::failed);
     } else if (progress.ended) {

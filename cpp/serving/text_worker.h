@@ -66,7 +66,11 @@ class Ticket {
 /// Thread-safe.
 class TextWorker {
  public:
-  TextWorker(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length, std::int64_t max_waiting);
+  /// Calls what it is given, at once or in its turn, and gives back when that is done.
+  using Runner = std::function<void(const std::function<void()>&)>;
+
+  /// `runner`, where it is given, runs each step.
+  TextWorker(const Engine& engine, const Manifest& manifest, std::int64_t rows, std::int64_t length, std::int64_t max_waiting, Runner runner = {});
   /// Ends all texts as cancelled.
   ~TextWorker();
   TextWorker(const TextWorker&) = delete;
@@ -94,6 +98,7 @@ class TextWorker {
   void end_all(const std::optional<Error>& error);
 
   const std::int64_t max_waiting_;
+  const Runner runner_;
   mutable std::mutex mutex_;
   std::condition_variable work_to_do_;
   std::deque<Request> waiting_;  ///< under mutex_, as these two

@@ -184,6 +184,9 @@ void Server::stop(std::chrono::milliseconds limit) {
   while (impl_->shared->connections > 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   impl_->io.stop();
   impl_->thread.join();
+  for (const auto& one : impl_->sessions) {
+    if (const auto session = one.lock()) session->lose();
+  }
 }
 
 }  // namespace portfire::http

@@ -62,6 +62,8 @@ class AnySession {
   /// Called several times a second: closes what has not come or been taken in time, and looks whether clients whose requests
   /// take long are still there.
   virtual void tick(SteadyTime now) = 0;
+  /// Closes, and tells who answers that the client is gone.
+  virtual void lose() = 0;
 };
 
 /// One connection: reads a request, has it answered, reads the next. All members are used on the server's thread but for those
@@ -313,7 +315,7 @@ class Session final : public Exchange, public AnySession, public Request, public
     });
   }
 
-  void lose() {
+  void lose() override {
     gone_ = true;
     if (told_when_gone_) std::exchange(told_when_gone_, nullptr)();
     close();
