@@ -96,7 +96,7 @@ void Crew::work(int thread) {
     const bool others_wait = !waiting_.empty() && waiting_.begin()->first <= now;
     has_all_ = thread == 0 && running_ == 0 && !others_wait && processors_ > 1 && work->is_long();
     const int processors = has_all_ ? processors_ : 1;
-    if (others_wait) wake_one();
+    if (!waiting_.empty()) wake_one();  // also for what is not due yet: somebody must be up when it is
     ++running_;
     lock.unlock();
     Clock::time_point again;

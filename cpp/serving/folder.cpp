@@ -20,8 +20,10 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kLongestName = 128;
 
+/// As people write it: two folders never stand for one version.
 std::optional<std::int64_t> version_of(const std::string& name) {
   std::int64_t version = 0;
+  if (name.starts_with('0')) return std::nullopt;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
   if (error != std::errc() || end != name.data() + name.size() || version < 1) return std::nullopt;
   return version;
@@ -34,26 +36,27 @@ void add_file(Stamp& stamp, const fs::path& path) {
                status.st_ctim.tv_sec, '.', status.st_ctim.tv_nsec, '\n');
 }
 
-/// Nothing where the folder holds no program.
-std::optional<FoundVersion> version_in(const fs::path& folder) {
+bool leads_out(const fs::path& path, const fs::path& root) {
+  std::error_code error;
+  if (!fs::is_symlink(path, error)) return false;
+  const fs::path real = fs::canonical(path, error);
+  return error || std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first != root.end();
+}
+
+/// Nothing where the folder holds no program, or only links that lead out of `root`.
+std::optional<FoundVersion> version_in(const fs::path& folder, const fs::path& root) {
   FoundVersion found{.path = folder.string(), .stamp = {}};
   bool has_program = false;
   for (const char* name : {"model.pt2", "model.pt"}) {
     std::error_code error;
     if (!fs::is_regular_file(folder / name, error)) continue;
+    if (leads_out(folder / name, root)) return std::nullopt;  // who opens the folder would follow it
     has_program = true;
     add_file(found.stamp, folder / name);
     add_file(found.stamp, folder / cat(name, ".minisig"));
   }
   if (!has_program) return std::nullopt;
   return found;
-}
-
-bool leads_out(const fs::path& path, const fs::path& root) {
-  std::error_code error;
-  if (!fs::is_symlink(path, error)) return false;
-  const fs::path real = fs::canonical(path, error);
-  return error || std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first != root.end();
 }
 
 std::map<std::int64_t, FoundVersion> versions_in(const fs::path& model, const fs::path& root) {
@@ -63,7 +66,7 @@ std::map<std::int64_t, FoundVersion> versions_in(const fs::path& model, const fs
     const std::optional<std::int64_t> version = version_of(at->path().filename().string());
     std::error_code gone;
     if (!version || !at->is_directory(gone) || leads_out(at->path(), root)) continue;
-    if (std::optional<FoundVersion> found = version_in(at->path())) versions.emplace(*version, *std::move(found));
+    if (std::optional<FoundVersion> found = version_in(at->path(), root)) versions.emplace(*version, *std::move(found));
   }
   return versions;
 }
@@ -96,7 +99,7 @@ Found look_in(const std::string& root) {
       found[name_for(version ? folder.parent_path() : path.stem())].emplace(version.value_or(1), one);
       return found;
     }
-    if (std::optional<FoundVersion> one = version_in(path)) {
+    if (std::optional<FoundVersion> one = version_in(path, path.root_path())) {
       const std::optional<std::int64_t> version = version_of(path.filename().string());
       found[name_for(version ? path.parent_path() : path)].emplace(version.value_or(1), *std::move(one));
       return found;

@@ -248,17 +248,23 @@ void Repository::load(const std::string& name) {
   }
   (void)follow(name, versions->second, true);
   (void)find(name);
+  for (const VersionStatus& one : list()) {  // an older state may answer in place of one that failed
+    if (one.name == name && one.state == VersionState::kReady && !one.reason.empty()) {
+      throw Error(ErrorCode::kUnavailable, cat("version ", one.version, " of the model ", name, ": ", one.reason));
+    }
+  }
 }
 
 void Repository::unload(const std::string& name) {
   const std::lock_guard one_look(refreshing_);
+  Found found = look_in(options_.folder);
   {
     const std::lock_guard lock(mutex_);
     const auto model = models_.find(name);
     if (model == models_.end()) throw Error(ErrorCode::kNotFound, cat("there is no model ", quoted(name)));
     model->second.unloaded = true;
   }
-  (void)follow(name, look_in(options_.folder)[name], true);
+  (void)follow(name, found[name], true);
 }
 
 }  // namespace portfire::serving

@@ -5,6 +5,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <system_error>
@@ -18,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kChanges = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
+
+constexpr std::int64_t kLongestPoll = 3600'000;  // milliseconds
 
 }  // namespace
 
@@ -49,10 +52,11 @@ void Watcher::post(std::function<void()> what) {
 
 void Watcher::refresh(bool at_once) {
   watch_folders();  // before the look: what changes after it is reported
+  looked_ = Clock::now();
   try {
     left_ = repository_.refresh(at_once);
     last_failure_.clear();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     left_ = false;
     if (last_failure_ != error.what()) log_(error.what());
     last_failure_ = error.what();
@@ -76,17 +80,21 @@ void Watcher::watch_folders() {
 }
 
 bool Watcher::wait() {
+  // What was left at the last look must then have been left alone for as long: what is reported meanwhile makes no look.
+  const bool hears = inotify_ >= 0 && !left_;
   std::array<pollfd, 2> sources{{{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}}};
-  const auto longest = left_ ? options_.debounce : std::chrono::duration_cast<std::chrono::milliseconds>(options_.look_every);
-  const int got = poll(sources.data(), inotify_ >= 0 ? 2 : 1, options_.watches ? static_cast<int>(longest.count()) : -1);
+  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(looked_ + (left_ ? options_.debounce : options_.look_every) - Clock::now());
+  poll(sources.data(), hears ? 2 : 1, options_.watches ? static_cast<int>(std::clamp<std::int64_t>(rest.count(), 0, kLongestPoll)) : -1);
   eventfd_t count = 0;
   eventfd_read(wake_, &count);
   if (!options_.watches) return false;
-  const bool changed = inotify_ >= 0 && (sources[1].revents & POLLIN) != 0;
+  const bool changed = hears && (sources[1].revents & POLLIN) != 0;
+  const bool due = Clock::now() >= looked_ + (left_ ? options_.debounce : options_.look_every);
+  if (!changed && !due) return false;
   std::array<char, 4096> events{};
   while (inotify_ >= 0 && read(inotify_, events.data(), events.size()) > 0) {
   }
-  return changed || got == 0;
+  return true;
 }
 
 void Watcher::work() {

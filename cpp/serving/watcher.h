@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -45,7 +44,8 @@ class Watcher {
   const std::function<void(const std::string&)> log_;
   int inotify_ = -1;
   int wake_ = -1;  ///< an eventfd
-  bool left_ = false;
+  Clock::time_point looked_;  ///< when the last look began
+  bool left_ = false;         ///< it left something to the next
   std::string last_failure_;
   std::mutex mutex_;
   std::deque<std::function<void()>> posted_;

@@ -17,7 +17,10 @@ std::vector<std::int64_t> with_axis(std::int64_t first, const Dims& rest) {
 }  // namespace
 
 std::vector<NamedTensor> FakeEngine::call(const std::string& method, std::span<const Tensor> inputs) const {
-  if (method == "forward") forwards.push_back(inputs.empty() ? Dims{} : inputs[0].shape());
+  if (method == "forward") {
+    const std::lock_guard lock(mutex_);
+    forwards.push_back(inputs.empty() ? Dims{} : inputs[0].shape());
+  }
   return methods_.at(method)(inputs);
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,11 @@ class FakeEngine final : public Engine {
   Tensor image_tensor(const Tensor& image, const ImageTensorOptions&) const override { return image; }
   bool has_method(const std::string& method) const override { return methods_.contains(method); }
 
-  /// One row a call: the shape of its first input.
+  /// One row a call: the shape of its first input. Calls may come from several threads; this is read when they are over.
   mutable std::vector<Dims> forwards;
 
  private:
+  mutable std::mutex mutex_;
   Methods methods_;
 };
 
