@@ -18,6 +18,7 @@
 #include "serving/repository.h"
 #include "serving/watcher.h"
 #include "transport/http/server.h"
+#include "transport/routes/metrics.h"
 #include "transport/routes/open_inference.h"
 #include "transport/routes/router.h"
 #include "transport/routes/texts.h"
@@ -128,6 +129,7 @@ void serve(Options& options) {
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);
   routes::add_texts(router, site);
+  routes::add_metrics(router, site, [&server] { return server.stats(); });
   server.start([&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); });
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
   log.line("listening", cat("listening on ", scheme, "://", options.http.address, ":", server.port(), "/"), {{"address", options.http.address}, {"port", server.port()}});
