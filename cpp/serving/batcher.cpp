@@ -136,9 +136,9 @@ Clock::time_point Batcher::step(int processors) noexcept {
   const Clock::time_point now = Clock::now();
   const Batch batch = take(now);
   if (!batch.empty()) {
+    const std::chrono::nanoseconds before = thread_time();
     run(batch, now);
-    const auto took = Clock::now() - now;
-    long_.store(took * processors > kLong * static_cast<std::int64_t>(batch.size()), std::memory_order_relaxed);
+    cost_.add(thread_time() - before, static_cast<std::int64_t>(batch.size()), processors);
   }
   const std::lock_guard lock(mutex_);
   if (!waiting_.empty()) return next_start(Clock::now());

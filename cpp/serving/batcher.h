@@ -16,6 +16,7 @@
 #include <portfire/input.h>
 #include <portfire/tensor.h>
 
+#include "serving/call_cost.h"
 #include "serving/counters.h"
 #include "serving/crew.h"
 #include "serving/loaded.h"
@@ -64,7 +65,7 @@ class Batcher : public Work, public std::enable_shared_from_this<Batcher> {
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
   Clock::time_point step(int processors) noexcept override;
-  bool is_long() const noexcept override { return long_.load(std::memory_order_relaxed); }
+  bool is_long() const noexcept override { return cost_.is_long(); }
 
  private:
   using Batch = std::vector<std::shared_ptr<Job>>;
@@ -84,7 +85,7 @@ class Batcher : public Work, public std::enable_shared_from_this<Batcher> {
   mutable std::mutex mutex_;
   std::deque<std::shared_ptr<Job>> waiting_;
   int posted_ = 0;  ///< pieces of this batcher that the crew has, waiting or running
-  std::atomic<bool> long_ = false;
+  CallCost cost_;
 };
 
 }  // namespace portfire::serving

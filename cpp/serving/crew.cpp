@@ -13,12 +13,12 @@ namespace {
 /// One piece that somebody waits for.
 class Turn final : public Work {
  public:
-  Turn(bool is_long, const std::function<void()>& what) : long_(is_long), what_(what) {}
+  Turn(bool is_long, const std::function<void(int)>& what) : long_(is_long), what_(what) {}
 
-  Clock::time_point step(int) noexcept override {
+  Clock::time_point step(int processors) noexcept override {
     std::exception_ptr thrown;
     try {
-      what_();
+      what_(processors);
     } catch (...) {
       thrown = std::current_exception();
     }
@@ -30,7 +30,7 @@ class Turn final : public Work {
 
  private:
   const bool long_;
-  const std::function<void()>& what_;
+  const std::function<void(int)>& what_;
   std::promise<std::exception_ptr> done_;
 };
 
@@ -56,7 +56,7 @@ void Crew::post(std::shared_ptr<Work> work, Clock::time_point not_before) {
   wake_one();
 }
 
-void Crew::run(bool is_long, const std::function<void()>& what) {
+void Crew::run(bool is_long, const std::function<void(int)>& what) {
   const auto turn = std::make_shared<Turn>(is_long, what);
   post(turn);
   if (const std::exception_ptr thrown = turn->wait()) std::rethrow_exception(thrown);

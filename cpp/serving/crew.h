@@ -14,9 +14,6 @@ namespace portfire::serving {
 
 using Clock = std::chrono::steady_clock;
 
-/// A call that takes longer gains from several processors, and from another that runs beside it.
-inline constexpr std::chrono::microseconds kLong{1000};
-
 /// Something that is done piece by piece, so that others have their turn between.
 class Work {
  public:
@@ -48,7 +45,7 @@ class Crew {
   [[nodiscard]] int processors() const noexcept { return processors_; }
   void post(std::shared_ptr<Work> work, Clock::time_point not_before = Clock::time_point::min());
   /// Does `what` in its turn, and waits for it. Throws what that throws. Not from a thread of the crew.
-  void run(bool is_long, const std::function<void()>& what);
+  void run(bool is_long, const std::function<void(int processors)>& what);
 
  private:
   void work(int thread);

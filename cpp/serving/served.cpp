@@ -17,10 +17,10 @@ Served::Served(std::string name, std::int64_t version, Loaded model, const Servi
   if (options.max_cache_bytes > 0) rows = std::clamp<std::int64_t>(options.max_cache_bytes / std::max<std::int64_t>(each, 1), 1, rows);
   // A step takes its turn among the calls of all models.
   text_ = std::make_unique<TextWorker>(*model_.engine, manifest, rows, length_, options.batching.max_waiting, [this, &crew](const std::function<void()>& step) {
-    crew.run(long_steps_, [&] {
-      const auto start = Clock::now();
+    crew.run(step_cost_.is_long(), [&](int processors) {
+      const std::chrono::nanoseconds before = thread_time();
       step();
-      long_steps_ = Clock::now() - start > kLong;
+      step_cost_.add(thread_time() - before, 1, processors);
     });
   });
 }

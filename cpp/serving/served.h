@@ -45,7 +45,7 @@ class Served {
   const Loaded model_;
   const std::shared_ptr<Batcher> batcher_;
   std::int64_t length_ = 0;
-  bool long_steps_ = false;  ///< of texts; of the thread that writes
+  CallCost step_cost_;  ///< of all texts that are written
   std::unique_ptr<TextWorker> text_;
 };
 
