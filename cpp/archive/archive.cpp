@@ -143,6 +143,7 @@ struct Archive::Contents {
   std::shared_ptr<FileInParts> file;  // null where all is in `shared`, whose owner it is elsewhere
   std::vector<ArchiveEntry> entries;
   std::vector<Place> places;  // of each entry
+  std::vector<std::size_t> left;  // those that are left in the file, in its order
   std::mutex mutex;           // libzip's handle serves one thread at a time
   ZipHandle zip;              // reads `shared`
   std::mutex recent_mutex;
@@ -204,8 +205,14 @@ Archive Archive::from_shared(SharedBytes shared, const std::string& name, const 
     place.begin = record.data_end - record.packed_bytes;
     place.crc = record.crc;
     place.left = contents->file != nullptr && may_be_left(record, contents->entries.back().name);
-    if (!place.left) fetch(place.begin, record.packed_bytes);
+    if (place.left) {
+      contents->left.push_back(k);
+    } else {
+      fetch(place.begin, record.packed_bytes);
+    }
   }
+  std::sort(contents->left.begin(), contents->left.end(),
+            [&](std::size_t a, std::size_t b) { return contents->places[a].begin < contents->places[b].begin; });
   return {name, std::string(root), std::move(contents)};
 }
 
@@ -262,8 +269,8 @@ void Archive::check(std::string_view name) const {
 }
 
 void Archive::check_left() const {
-  for (std::size_t k = 0; k < contents_->places.size(); ++k) {
-    if (contents_->places[k].left && !contents_->places[k].held) check(contents_->entries[k].name);
+  for (const std::size_t k : contents_->left) {
+    if (!contents_->places[k].held) check(contents_->entries[k].name);
   }
 }
 
@@ -308,11 +315,13 @@ std::size_t Archive::copy(std::uint64_t position, std::span<std::byte> to) const
   if (position >= bytes.size()) return 0;
   const std::size_t count = std::min<std::size_t>(to.size(), bytes.size() - position);
   std::memcpy(to.data(), bytes.data() + position, count);
-  for (std::size_t k = 0; contents_->file && k < contents_->places.size(); ++k) {
+  const auto ends_before = [&](std::size_t k, std::uint64_t at) { return contents_->places[k].begin + contents_->entries[k].bytes <= at; };
+  for (auto next = std::lower_bound(contents_->left.begin(), contents_->left.end(), position, ends_before); next != contents_->left.end(); ++next) {
+    const std::size_t k = *next;
     const Contents::Place& place = contents_->places[k];
     const std::uint64_t begin = std::max(place.begin, position);
     const std::uint64_t end = std::min(place.begin + contents_->entries[k].bytes, position + count);
-    if (!place.left || begin >= end) continue;
+    if (begin >= end) break;
     const std::lock_guard lock(contents_->recent_mutex);
     std::vector<std::byte>& recent = contents_->recent_bytes;
     if (recent.empty() || contents_->recent != k) {

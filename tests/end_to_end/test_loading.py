@@ -164,10 +164,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_the_file_and_the_packed_weights_are_not_in_memory_side_by_side(
     stack: tuple[Path, Path], engine: str, precision: str, most: int
 ) -> None:
-    """128 MiB of weights, which are 32 MiB in int8. All of the file and these would be 160, all of it and LibTorch's 256."""
+    """128 MiB of weights, 32 in int8: with the file it would be 160, and 256 with what LibTorch copies."""
     small, large = stack
     done = subprocess.run(
-        [sys.executable, "-c", _PEAK, small, large, engine, precision],
+        [sys.executable, "-c", _PEAK, str(small), str(large), engine, precision],
         capture_output=True,
         text=True,
         check=True,
