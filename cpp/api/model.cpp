@@ -117,7 +117,7 @@ void require_trust(const Package& package, const LoadOptions& options) {
 ModelInfo describe(const Package& package, std::string_view engine, ProgramInfo program) {
   ModelInfo info;
   info.path = package.archive.path();
-  info.file_bytes = static_cast<std::int64_t>(package.archive.bytes().size());
+  info.file_bytes = static_cast<std::int64_t>(package.archive.file_bytes());
   info.manifest = package.manifest;
   info.task = package.manifest ? package.manifest->task : "tensor";
   info.engine = engine;
@@ -172,10 +172,11 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
 
 std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const LoadOptions& options, std::string history,
                                                const std::string& choice) {
-  Package package = open_package(file, options.map_file);
+  Package package = open_package(file, options.map_file ? Opening::kMapped : Opening::kInParts);
   const std::string_view kind = engine_for(package, options.engine);
   // What is trusted, and code that LibTorch reads once more, must be the bytes that were checked.
-  if (options.map_file && kind != kGraph) package = open_package(file);
+  if (kind == kCompiled) package = open_package(file);
+  if (kind == kTorchScript && options.map_file) package = open_package(file, Opening::kInParts);
   auto impl = std::make_unique<Impl>();
   const AssetReader asset = [&package](const std::string& name) { return package.file(name); };
   impl->task = make_task(package.manifest, asset, options.max_pixels);
@@ -199,6 +200,7 @@ std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const Lo
       history += cat("; ", name_of(attempt), " failed: ", loaded.reason);
       continue;
     }
+    package.archive.check_left();  // what the program does not use
     require_methods(package, *loaded.engine);
     impl->info = describe(package, kind, std::move(loaded.program));
     impl->info.device = options.device;
@@ -289,11 +291,12 @@ ModelInfo inspect(const std::string& path, const LoadOptions& options) {
   const std::string& asked = best ? best->engine : options.engine;
   const std::vector<std::string> files = files_for(path, asked);
   for (const std::string& file : files) {
-    const Package package = open_package(file);
+    const Package package = open_package(file, Opening::kInParts);
     try {
       const std::string_view engine = engine_for(package, asked);
       ModelInfo info = describe(package, engine, engine == kTorchScript ? torchscript::describe(package.archive, options.allow_ops)
                                                                        : graph::describe(package.archive, options.allow_ops));
+      package.archive.check_left();
       info.device = options.device;
       info.source = path;
       info.choice = choice;
@@ -307,7 +310,7 @@ ModelInfo inspect(const std::string& path, const LoadOptions& options) {
 
 std::string plan_text(const std::string& path, const LoadOptions& options) {
   check_options(options);
-  const Package package = open_package(files_for(path, std::string(kGraph)).front());
+  const Package package = open_package(files_for(path, std::string(kGraph)).front(), Opening::kInParts);
   (void)engine_for(package, std::string(kGraph));
   return graph::plan_text(package.archive, {.device = options.device, .optimization = levels_of(options.optimization, kGraph).front(),
                                             .threads = 1, .allow_ops = options.allow_ops, .skip_passes = options.skip_passes});

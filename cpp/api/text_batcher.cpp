@@ -86,7 +86,11 @@ TextBatcher::~TextBatcher() = default;
 TextBatcher::TextBatcher(TextBatcher&& other) noexcept = default;
 TextBatcher& TextBatcher::operator=(TextBatcher&& other) noexcept = default;
 
-Generation TextBatcher::generate(const Input& prompt, const GenerateOptions& options) { return impl_->submit(prompt, options)->wait(); }
+Generation TextBatcher::generate(const Input& prompt, const GenerateOptions& options, const std::function<bool()>& cancelled) {
+  const std::shared_ptr<Ticket> ticket = impl_->submit(prompt, options);
+  if (cancelled && !ticket->wait_unless(cancelled)) throw Error(ErrorCode::kCancelled, cat(prompt.name(), ": given up before its end"));
+  return ticket->wait();
+}
 
 TextStream TextBatcher::stream(const Input& prompt, const GenerateOptions& options) {
   require_one_text(options);

@@ -82,13 +82,15 @@ int run_texts(const Model& model, const TextRun& run) {
   const std::size_t batch = std::min(static_cast<std::size_t>(manifest.max_batch), kMostAtOnce);
   const bool json = run.json || !run.from.empty();
   int status = 0;
+  RunOptions options = run.options;
+  options.cancelled = interrupted;
   catch_interrupt();
   if (model.info().task == "text-generation" && !json && run.texts.size() == 1 && run.texts[0] != "-" && run.options.generate.num_sequences == 1 &&
       run.options.generate.num_beams == 1) {
     return print_stream(model, run.texts[0], run.options.generate);
   }
   for (;;) {
-    const std::vector<Row> rows = next_rows(model, *source, batch, run.options);
+    const std::vector<Row> rows = next_rows(model, *source, batch, options);
     if (interrupted()) return info_of(ErrorCode::kCancelled).exit_status;
     if (rows.empty()) return status;
     for (const Row& row : rows) {

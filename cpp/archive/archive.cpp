@@ -4,6 +4,8 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <limits>
 #include <mutex>
 #include <numeric>
@@ -89,6 +91,14 @@ void refuse_duplicates(const std::vector<ZipRecord>& records, const std::string&
   }
 }
 
+/// A large tensor's elements, of which nothing but their values is looked at: these may wait in the file.
+bool may_be_left(const ZipRecord& record, std::string_view name) {
+  constexpr std::uint64_t kLeast = 64 << 10;
+  const bool is_tensor = (name.starts_with("data/") || name.starts_with("constants/")) && !name.starts_with("data/aotinductor/") &&
+                         name.substr(name.rfind('/')).find('.') == std::string_view::npos;
+  return is_tensor && record.stored && record.bytes >= kLeast;
+}
+
 /// libzip's view of the bytes, which must outlive it.
 ZipHandle open_zip(std::span<const std::byte> bytes, const std::string& name) {
   zip_error_t error;
@@ -121,17 +131,37 @@ void require_same_view(zip_t* zip, const std::vector<ZipRecord>& records, const 
 }  // namespace
 
 struct Archive::Contents {
+  struct Place {
+    std::uint64_t zip_index = 0;
+    std::uint64_t begin = 0;  ///< of the packed data in the file
+    std::uint32_t crc = 0;
+    bool left = false;        ///< in the file
+    std::atomic<bool> held{false};  ///< against its CRC, where it is left
+  };
+
   SharedBytes shared;
+  std::shared_ptr<FileInParts> file;  // null where all is in `shared`, whose owner it is elsewhere
   std::vector<ArchiveEntry> entries;
-  std::vector<std::uint64_t> zip_index;  // of each entry
-  std::vector<std::uint64_t> data_begin;  // of each entry
-  std::vector<std::uint32_t> crc;         // of each entry
-  std::mutex mutex;                      // libzip's handle serves one thread at a time
-  ZipHandle zip;                         // reads `shared`
+  std::vector<Place> places;  // of each entry
+  std::vector<std::size_t> left;  // those that are left in the file, in its order
+  std::mutex mutex;           // libzip's handle serves one thread at a time
+  ZipHandle zip;              // reads `shared`
+  std::mutex recent_mutex;
+  std::size_t recent = 0;  // the entry that `copy` is in the midst of
+  std::vector<std::byte> recent_bytes;
 };
 
 Archive Archive::open(const std::string& path, const ArchiveLimits& limits) {
   return from_bytes(read_file(path, limits.max_file_bytes), path, limits);
+}
+
+Archive Archive::open_in_parts(const std::string& path, const ArchiveLimits& limits) {
+  constexpr std::size_t kEnd = 128 << 10;  // where libzip looks for the end record
+  auto file = FileInParts::open(path, limits.max_file_bytes);
+  const std::span<const std::byte> bytes = file->bytes();
+  file->fill(0, std::min<std::size_t>(bytes.size(), 8));
+  file->fill(bytes.size() - std::min(bytes.size(), kEnd), std::min(bytes.size(), kEnd));
+  return from_shared({.owner = file, .bytes = bytes}, path, limits, file);
 }
 
 Archive Archive::map(const std::string& path, const ArchiveLimits& limits) {
@@ -143,12 +173,16 @@ Archive Archive::from_bytes(std::vector<std::byte> bytes, const std::string& nam
   return from_shared({.owner = owner, .bytes = *owner}, name, limits);
 }
 
-Archive Archive::from_shared(SharedBytes shared, const std::string& name, const ArchiveLimits& limits) {
+Archive Archive::from_shared(SharedBytes shared, const std::string& name, const ArchiveLimits& limits, std::shared_ptr<FileInParts> file) {
   require_zip_magic(shared.bytes, name);
   auto contents = std::make_shared<Contents>();
   contents->shared = std::move(shared);
+  contents->file = std::move(file);
   const std::span<const std::byte> bytes = contents->shared.bytes;
-  const std::vector<ZipRecord> records = zip_records(bytes, name, limits);
+  const auto fetch = [&](std::uint64_t offset, std::uint64_t size) {
+    if (contents->file) contents->file->fill(offset, size);
+  };
+  const std::vector<ZipRecord> records = zip_records(bytes, name, limits, fetch);
   if (records.empty()) throw Error(ErrorCode::kInvalidPackage, cat(name, ": not a package (an empty zip)", kWhatIsOne));
   const std::string_view root = common_root(records, name);
   refuse_duplicates(records, name);
@@ -156,24 +190,40 @@ Archive Archive::from_shared(SharedBytes shared, const std::string& name, const 
   contents->zip = open_zip(bytes, name);
   require_same_view(contents->zip.get(), records, name);
 
-  contents->zip_index.resize(records.size());
-  std::iota(contents->zip_index.begin(), contents->zip_index.end(), 0);
-  std::sort(contents->zip_index.begin(), contents->zip_index.end(),
-            [&](std::uint64_t a, std::uint64_t b) { return records[a].name < records[b].name; });
-  for (const std::uint64_t k : contents->zip_index) {
-    contents->entries.push_back({.name = std::string(records[k].name.substr(root.size() + 1)),
-                                 .bytes = records[k].bytes,
-                                 .packed_bytes = records[k].packed_bytes,
-                                 .stored = records[k].stored});
-    contents->crc.push_back(records[k].crc);
-    contents->data_begin.push_back(records[k].data_end - records[k].packed_bytes);
+  std::vector<std::uint64_t> order(records.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](std::uint64_t a, std::uint64_t b) { return records[a].name < records[b].name; });
+  contents->places = std::vector<Contents::Place>(records.size());
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    const ZipRecord& record = records[order[k]];
+    Contents::Place& place = contents->places[k];
+    contents->entries.push_back({.name = std::string(record.name.substr(root.size() + 1)),
+                                 .bytes = record.bytes,
+                                 .packed_bytes = record.packed_bytes,
+                                 .stored = record.stored});
+    place.zip_index = order[k];
+    place.begin = record.data_end - record.packed_bytes;
+    place.crc = record.crc;
+    place.left = contents->file != nullptr && may_be_left(record, contents->entries.back().name);
+    if (place.left) {
+      contents->left.push_back(k);
+    } else {
+      fetch(place.begin, record.packed_bytes);
+    }
   }
+  std::sort(contents->left.begin(), contents->left.end(),
+            [&](std::size_t a, std::size_t b) { return contents->places[a].begin < contents->places[b].begin; });
   return {name, std::string(root), std::move(contents)};
 }
 
 std::span<const ArchiveEntry> Archive::entries() const noexcept { return contents_->entries; }
 
-std::span<const std::byte> Archive::bytes() const noexcept { return contents_->shared.bytes; }
+std::uint64_t Archive::file_bytes() const noexcept { return contents_->shared.bytes.size(); }
+
+std::span<const std::byte> Archive::bytes() const {
+  if (contents_->file) throw Error(ErrorCode::kInternal, cat(path_, ": is open in parts, and was to be read whole"));
+  return contents_->shared.bytes;
+}
 
 const ArchiveEntry* Archive::find(std::string_view name) const noexcept {
   const auto& entries = contents_->entries;
@@ -182,35 +232,74 @@ const ArchiveEntry* Archive::find(std::string_view name) const noexcept {
   return at != entries.end() && at->name == name ? &*at : nullptr;
 }
 
+bool Archive::is_in_parts() const noexcept { return contents_->file != nullptr; }
+
+bool Archive::is_left(std::string_view name) const noexcept {
+  const ArchiveEntry* entry = find(name);
+  return entry != nullptr && contents_->places[static_cast<std::size_t>(entry - contents_->entries.data())].left;
+}
+
 std::span<const std::byte> Archive::view(std::string_view name) const noexcept {
   const ArchiveEntry* entry = find(name);
   if (entry == nullptr || !entry->stored) return {};
-  const auto place = static_cast<std::size_t>(entry - contents_->entries.data());
-  return bytes().subspan(contents_->data_begin[place], entry->bytes);
+  const Contents::Place& place = contents_->places[static_cast<std::size_t>(entry - contents_->entries.data())];
+  return place.left ? std::span<const std::byte>() : contents_->shared.bytes.subspan(place.begin, entry->bytes);
 }
 
 void Archive::check(std::string_view name) const {
-  const ArchiveEntry& entry = at(name);
+  constexpr std::size_t kPiece = 1 << 20;
+  const std::size_t k = place_of(name);
+  const ArchiveEntry& entry = contents_->entries[k];
+  Contents::Place& place = contents_->places[k];
   if (!entry.stored) {
     (void)read(name);
     return;
   }
+  uLong crc = 0;
+  std::vector<std::byte> piece(place.left ? std::min<std::uint64_t>(kPiece, entry.bytes) : 0);
+  for (std::uint64_t done = 0; place.left && done < entry.bytes; done += piece.size()) {
+    const auto part = std::span(piece).first(std::min<std::uint64_t>(piece.size(), entry.bytes - done));
+    contents_->file->read(place.begin + done, part);
+    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(part.data()), part.size());
+  }
   const std::span<const std::byte> stored = view(name);
-  const auto place = static_cast<std::size_t>(&entry - contents_->entries.data());
-  if (crc32_z(0, reinterpret_cast<const Bytef*>(stored.data()), stored.size()) != contents_->crc[place]) fail_damaged(name);
+  if (!place.left) crc = crc32_z(0, reinterpret_cast<const Bytef*>(stored.data()), stored.size());
+  if (crc != place.crc) fail_damaged(name);
+  place.held = true;
+}
+
+void Archive::check_left() const {
+  for (const std::size_t k : contents_->left) {
+    if (!contents_->places[k].held) check(contents_->entries[k].name);
+  }
+}
+
+void Archive::read_left(std::size_t k, std::span<std::byte> to) const {
+  Contents::Place& place = contents_->places[k];
+  contents_->file->read(place.begin, to);
+  if (crc32_z(0, reinterpret_cast<const Bytef*>(to.data()), to.size()) != place.crc) fail_damaged(contents_->entries[k].name);
+  place.held = true;
 }
 
 std::vector<std::byte> Archive::read(std::string_view name) const {
-  const ArchiveEntry* entry = &at(name);
-  std::vector<std::byte> bytes(entry->bytes);
-  const auto place = static_cast<std::size_t>(entry - contents_->entries.data());
+  std::vector<std::byte> bytes(contents_->entries[place_of(name)].bytes);
+  read(name, bytes);
+  return bytes;
+}
+
+void Archive::read(std::string_view name, std::span<std::byte> to) const {
+  const std::size_t k = place_of(name);
+  const Contents::Place& place = contents_->places[k];
+  if (place.left) {
+    read_left(k, to);
+    return;
+  }
   const std::lock_guard lock(contents_->mutex);
-  const std::unique_ptr<zip_file_t, ZipFileClose> file(
-      zip_fopen_index(contents_->zip.get(), contents_->zip_index[place], 0));
+  const std::unique_ptr<zip_file_t, ZipFileClose> file(zip_fopen_index(contents_->zip.get(), place.zip_index, 0));
   std::size_t done = 0;
-  bool good = file != nullptr;
-  while (good && done < bytes.size()) {
-    const zip_int64_t got = zip_fread(file.get(), bytes.data() + done, bytes.size() - done);
+  bool good = file != nullptr && to.size() == contents_->entries[k].bytes;
+  while (good && done < to.size()) {
+    const zip_int64_t got = zip_fread(file.get(), to.data() + done, to.size() - done);
     good = got > 0;
     if (good) done += static_cast<std::size_t>(got);
   }
@@ -219,13 +308,39 @@ std::vector<std::byte> Archive::read(std::string_view name) const {
   if (!good || zip_fread(file.get(), &beyond, 1) != 0) {
     fail_damaged(name);
   }
-  return bytes;
 }
 
-const ArchiveEntry& Archive::at(std::string_view name) const {
+std::size_t Archive::copy(std::uint64_t position, std::span<std::byte> to) const {
+  const std::span<const std::byte> bytes = contents_->shared.bytes;
+  if (position >= bytes.size()) return 0;
+  const std::size_t count = std::min<std::size_t>(to.size(), bytes.size() - position);
+  std::memcpy(to.data(), bytes.data() + position, count);
+  const auto ends_before = [&](std::size_t k, std::uint64_t at) { return contents_->places[k].begin + contents_->entries[k].bytes <= at; };
+  for (auto next = std::lower_bound(contents_->left.begin(), contents_->left.end(), position, ends_before); next != contents_->left.end(); ++next) {
+    const std::size_t k = *next;
+    const Contents::Place& place = contents_->places[k];
+    const std::uint64_t begin = std::max(place.begin, position);
+    const std::uint64_t end = std::min(place.begin + contents_->entries[k].bytes, position + count);
+    if (begin >= end) break;
+    const std::lock_guard lock(contents_->recent_mutex);
+    std::vector<std::byte>& recent = contents_->recent_bytes;
+    if (recent.empty() || contents_->recent != k) {
+      recent.clear();
+      std::vector<std::byte> whole(contents_->entries[k].bytes);
+      read_left(k, whole);
+      recent = std::move(whole);
+      contents_->recent = k;
+    }
+    std::memcpy(to.data() + (begin - position), recent.data() + (begin - place.begin), end - begin);
+    if (end == place.begin + recent.size()) recent = {};
+  }
+  return count;
+}
+
+std::size_t Archive::place_of(std::string_view name) const {
   const ArchiveEntry* entry = find(name);
   if (entry == nullptr) throw Error(ErrorCode::kInvalidPackage, cat(path_, ": no record ", quoted(name), " in the package"));
-  return *entry;
+  return static_cast<std::size_t>(entry - contents_->entries.data());
 }
 
 void Archive::fail_damaged(std::string_view name) const {

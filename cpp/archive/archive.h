@@ -31,7 +31,7 @@ struct ArchiveEntry {
   bool operator==(const ArchiveEntry&) const = default;
 };
 
-/// A zip of one root folder, as PyTorch writes it, read whole into memory or mapped, and checked before use: the
+/// A zip of one root folder, as PyTorch writes it, read into memory or mapped, and checked before use: the
 /// number, names, sizes and compression of its entries; no absolute path, no "..", no backslash, no
 /// duplicate (also none that differs in case only, because LibTorch finds records without regard to case),
 /// no encryption, no symbolic link, no comment or bytes that a second reader could take otherwise.
@@ -41,6 +41,8 @@ class Archive {
   /// Throws kNotFound, kIo, kResourceExhausted past `max_file_bytes`, kInvalidPackage when the file is no
   /// zip or damaged, kUntrustedPackage when it passes another limit or holds what PyTorch never writes.
   static Archive open(const std::string& path, const ArchiveLimits& limits = {});
+  /// The same, but the values of large tensors stay in the file until they are asked for, and are not kept.
+  static Archive open_in_parts(const std::string& path, const ArchiveLimits& limits = {});
   /// The same without a copy of the file; see `map_file` for what that asks of others.
   static Archive map(const std::string& path, const ArchiveLimits& limits = {});
   /// Takes the bytes; `name` is what errors call them.
@@ -55,19 +57,32 @@ class Archive {
   [[nodiscard]] const ArchiveEntry* find(std::string_view name) const noexcept;
   /// An entry's bytes, unpacked and held against its CRC. Throws kInvalidPackage when damaged or missing.
   [[nodiscard]] std::vector<std::byte> read(std::string_view name) const;
+  /// The same to where there is room for exactly as much.
+  void read(std::string_view name, std::span<std::byte> to) const;
+  [[nodiscard]] bool is_in_parts() const noexcept;
+  /// True for an entry that stays in the file until it is read.
+  [[nodiscard]] bool is_left(std::string_view name) const noexcept;
   /// Holds an entry against its CRC. Throws as `read`.
   void check(std::string_view name) const;
-  /// An entry's bytes where they lie in the file, unchecked; empty for one that is compressed or not there.
+  /// Holds against their CRC what is left in the file and was never read. Throws as `read`.
+  void check_left() const;
+  /// An entry's bytes where they lie in the file, unchecked; empty for one that is compressed, left or not there.
   /// They live as long as any copy of this archive.
   [[nodiscard]] std::span<const std::byte> view(std::string_view name) const noexcept;
-  /// The whole file, for an engine to read the very bytes that were checked.
-  [[nodiscard]] std::span<const std::byte> bytes() const noexcept;
+  [[nodiscard]] std::uint64_t file_bytes() const noexcept;
+  /// The whole file, for an engine to read the very bytes that were checked. Throws kInternal where it is open in parts.
+  [[nodiscard]] std::span<const std::byte> bytes() const;
+  /// Bytes of the file from `position` on, as `bytes` has them; what is left in the file is held against its CRC first.
+  /// Gives how many there were. Throws as `read`.
+  std::size_t copy(std::uint64_t position, std::span<std::byte> to) const;
 
  private:
   struct Contents;
-  [[nodiscard]] const ArchiveEntry& at(std::string_view name) const;
+  [[nodiscard]] std::size_t place_of(std::string_view name) const;
+  void read_left(std::size_t place, std::span<std::byte> to) const;
   [[noreturn]] void fail_damaged(std::string_view name) const;
-  static Archive from_shared(SharedBytes bytes, const std::string& name, const ArchiveLimits& limits);
+  static Archive from_shared(SharedBytes bytes, const std::string& name, const ArchiveLimits& limits,
+                             std::shared_ptr<FileInParts> file = nullptr);
   Archive(std::string path, std::string root, std::shared_ptr<Contents> contents)
       : path_(std::move(path)), root_(std::move(root)), contents_(std::move(contents)) {}
 

@@ -112,7 +112,17 @@ std::optional<Manifest> read_manifest(const Archive& archive) {
 
 /// LibTorch does not look at the checksums, so a flipped bit in a weight would be another model.
 void check_sums(const Archive& archive) {
-  for (const ArchiveEntry& entry : archive.entries()) archive.check(entry.name);
+  for (const ArchiveEntry& entry : archive.entries()) {
+    if (!archive.is_left(entry.name)) archive.check(entry.name);
+  }
+}
+
+Archive opened(const std::string& path, Opening opening) {
+  switch (opening) {
+    case Opening::kMapped: return Archive::map(path);
+    case Opening::kInParts: return Archive::open_in_parts(path);
+    default: return Archive::open(path);
+  }
 }
 
 void check_files(const Archive& archive, const Manifest& manifest) {
@@ -161,8 +171,8 @@ std::vector<std::string> package_files(const std::string& path) {
   }
 }
 
-Package open_package(const std::string& path, bool mapped) {
-  Package package{.archive = mapped ? Archive::map(path) : Archive::open(path), .manifest = std::nullopt};
+Package open_package(const std::string& path, Opening opening) {
+  Package package{.archive = opened(path, opening), .manifest = std::nullopt};
   require_program(package.archive);
   refuse_code_at_load(package.archive);
   check_sums(package.archive);

@@ -26,9 +26,15 @@ struct Package {
 /// looked for.
 std::vector<std::string> package_files(const std::string& path);
 
-/// Opens a package file, read or `mapped` (see `map_file`), checks the archive and every record's checksum, refuses code at
-/// load, parses the manifest and holds every packaged file against its size and sha256; files that the
+enum class Opening {
+  kWhole,    ///< read into memory
+  kMapped,   ///< see `map_file`
+  kInParts,  ///< read, but for the values of large tensors: see Archive::open_in_parts
+};
+
+/// Opens a package file, checks the archive and every record's checksum (of what is left in the file that is for
+/// Archive::read and check_left), refuses code at load, parses the manifest and holds every packaged file against its size and sha256; files that the
 /// manifest does not name are refused. Throws kNotFound, kIo, kInvalidPackage, kVersionMismatch, kUntrustedPackage.
-Package open_package(const std::string& path, bool mapped = false);
+Package open_package(const std::string& path, Opening opening = Opening::kWhole);
 
 }  // namespace portfire

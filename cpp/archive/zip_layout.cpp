@@ -36,8 +36,9 @@ struct Directory {
 
 class Layout {
  public:
-  Layout(std::span<const std::byte> bytes, const std::string& name, const ArchiveLimits& limits)
-      : bytes_(bytes), name_(name), limits_(limits) {}
+  Layout(std::span<const std::byte> bytes, const std::string& name, const ArchiveLimits& limits,
+         const std::function<void(std::uint64_t, std::uint64_t)>& fetch)
+      : bytes_(bytes), name_(name), limits_(limits), fetch_(fetch) {}
 
   std::vector<ZipRecord> records() {
     const Directory directory = find_directory();
@@ -63,6 +64,7 @@ class Layout {
   template <typename T>
   T get(std::uint64_t offset) const {
     if (offset > bytes_.size() || bytes_.size() - offset < sizeof(T)) damaged("it ends too early");
+    if (fetch_) fetch_(offset, sizeof(T));
     T value = 0;
     for (std::size_t k = 0; k < sizeof(T); ++k) {
       value = static_cast<T>(value | static_cast<T>(std::to_integer<T>(bytes_[offset + k]) << (8 * k)));
@@ -74,6 +76,7 @@ class Layout {
   std::uint64_t u64(std::uint64_t offset) const { return get<std::uint64_t>(offset); }
   std::string_view text(std::uint64_t offset, std::uint64_t length) const {
     if (offset > bytes_.size() || bytes_.size() - offset < length) damaged("it ends too early");
+    if (fetch_) fetch_(offset, length);
     return {reinterpret_cast<const char*>(bytes_.data()) + offset, length};
   }
 
@@ -243,13 +246,15 @@ class Layout {
   std::span<const std::byte> bytes_;
   const std::string& name_;
   const ArchiveLimits& limits_;
+  const std::function<void(std::uint64_t, std::uint64_t)>& fetch_;
 };
 
 }  // namespace
 
 std::vector<ZipRecord> zip_records(std::span<const std::byte> bytes, const std::string& name,
-                                   const ArchiveLimits& limits) {
-  return Layout(bytes, name, limits).records();
+                                   const ArchiveLimits& limits,
+                                   const std::function<void(std::uint64_t, std::uint64_t)>& fetch) {
+  return Layout(bytes, name, limits, fetch).records();
 }
 
 }  // namespace portfire

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,7 +29,9 @@ struct ZipRecord {
 /// without gaps or overlaps from its first byte to the directory. See docs/package-format.md. `name` is
 /// what errors call the file. Throws kInvalidPackage when damaged, kUntrustedPackage when a limit is
 /// passed or something is hidden.
+/// `fetch` is asked for bytes (offset, size, both within) before they are looked at: headers, directory and end records.
 std::vector<ZipRecord> zip_records(std::span<const std::byte> bytes, const std::string& name,
-                                   const ArchiveLimits& limits);
+                                   const ArchiveLimits& limits,
+                                   const std::function<void(std::uint64_t, std::uint64_t)>& fetch = {});
 
 }  // namespace portfire

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <utility>
 
 #include <portfire/error.h>
 
@@ -88,6 +91,56 @@ SharedBytes map_file(const std::string& path, std::size_t max_bytes) {
   if (begin == MAP_FAILED) fail(path, "cannot be mapped", errno);
   return {.owner = std::shared_ptr<const void>(begin, [size](const void* at) { ::munmap(const_cast<void*>(at), size); }),
           .bytes = {static_cast<const std::byte*>(begin), size}};
+}
+
+namespace {
+
+constexpr std::size_t kPiece = 4096;  // of what is read in parts
+
+}  // namespace
+
+std::shared_ptr<FileInParts> FileInParts::open(const std::string& path, std::size_t max_bytes) {
+  Descriptor file = open_to_read(path);
+  const std::size_t size = size_of_regular(file, path, max_bytes);
+  void* room = nullptr;
+  if (size > 0) {
+    room = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) throw std::bad_alloc();
+  }
+  return std::shared_ptr<FileInParts>(new FileInParts(path, file.release(), static_cast<std::byte*>(room), size));
+}
+
+FileInParts::FileInParts(std::string path, int fd, std::byte* room, std::size_t size)
+    : path_(std::move(path)), fd_(fd), room_(room), size_(size), filled_((size + kPiece - 1) / kPiece, false) {}
+
+FileInParts::~FileInParts() {
+  if (room_ != nullptr) ::munmap(room_, size_);
+  ::close(fd_);
+}
+
+void FileInParts::fill(std::size_t offset, std::size_t size) {
+  if (size == 0) return;
+  const std::lock_guard lock(mutex_);
+  const std::size_t end = (offset + size - 1) / kPiece + 1;
+  for (std::size_t first = offset / kPiece; first < end; ++first) {
+    if (filled_[first]) continue;
+    std::size_t last = first;
+    while (last < end && !filled_[last]) ++last;
+    read(first * kPiece, {room_ + first * kPiece, std::min(last * kPiece, size_) - first * kPiece});
+    std::fill(filled_.begin() + static_cast<std::ptrdiff_t>(first), filled_.begin() + static_cast<std::ptrdiff_t>(last), true);
+    first = last;
+  }
+}
+
+void FileInParts::read(std::size_t offset, std::span<std::byte> to) const {
+  std::size_t done = 0;
+  while (done < to.size()) {
+    const ssize_t got = ::pread(fd_, to.data() + done, to.size() - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(path_, "cannot be read", errno);
+    if (got == 0) throw Error(ErrorCode::kIo, cat(path_, ": ends after ", offset + done, " of ", size_, " bytes; it was cut short while it was read"));
+    done += static_cast<std::size_t>(got);
+  }
 }
 
 void write_file(const std::string& path, std::span<const std::byte> bytes) {

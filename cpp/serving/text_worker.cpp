@@ -1,5 +1,6 @@
 #include "serving/text_worker.h"
 
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,20 @@ Generation Ticket::result() const {
   const std::lock_guard lock(mutex_);
   if (error_) throw Error(*error_);
   return *result_;
+}
+
+bool Ticket::wait_unless(const std::function<bool()>& cancelled) {
+  constexpr auto kBetween = std::chrono::milliseconds(50);
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, kBetween, [&] { return ended_; })) {
+    lock.unlock();
+    const bool gives_up = cancelled();
+    lock.lock();
+    if (!gives_up) continue;
+    cancelled_ = true;
+    return false;
+  }
+  return true;
 }
 
 void Ticket::cancel() {

@@ -29,6 +29,9 @@ class Ticket {
   std::optional<std::string> next();
   /// Waits for the end. Throws as `next`.
   Generation wait();
+  /// Waits for the end too; `cancelled` is asked some twenty times a second meanwhile, on this thread. When it says so, asks for the
+  /// end and gives false at once.
+  bool wait_unless(const std::function<bool()>& cancelled);
   /// Asks for the end, and does not wait for it.
   void cancel();
   /// As far as it has come; waits for the end that was asked for.

@@ -15,6 +15,12 @@
 namespace portfire {
 namespace {
 
+/// Of a text that ends here.
+Outcome cancelled(Writing& writing) {
+  writing.cancel();
+  return Answer{writing.result()};
+}
+
 /// Throws what is no `Error`.
 Outcome outcome_of(const GenerationBatch::Progress& progress) {
   try {
@@ -74,17 +80,22 @@ std::vector<Outcome> TextGeneration::run_each(const Engine& engine, std::span<co
   }
   if (!waiting.empty()) {
     GenerationBatch batch = batch_for(engine, static_cast<std::int64_t>(waiting.size()), waiting.front().second->most_rows(), longest);
-    std::map<const Writing*, std::size_t> numbers;
+    std::map<std::shared_ptr<Writing>, std::size_t> numbers;
     while (!waiting.empty() || !batch.empty()) {
+      if (options.cancelled && options.cancelled()) {
+        for (const auto& [writing, number] : numbers) outcomes[number] = cancelled(*writing);
+        for (const auto& [number, writing] : waiting) outcomes[number] = cancelled(*writing);
+        break;
+      }
       while (!waiting.empty() && batch.takes(*waiting.front().second)) {
-        numbers[waiting.front().second.get()] = waiting.front().first;
+        numbers[waiting.front().second] = waiting.front().first;
         batch.join(std::move(waiting.front().second));
         waiting.pop_front();
       }
       for (const GenerationBatch::Progress& progress : batch.step()) {
         if (!progress.ended) continue;
-        outcomes[numbers.at(progress.writing.get())] = outcome_of(progress);
-        numbers.erase(progress.writing.get());
+        outcomes[numbers.at(progress.writing)] = outcome_of(progress);
+        numbers.erase(progress.writing);
       }
     }
   }

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "bindings.h"
+#include "signals.h"
 
 namespace portfire::python {
 namespace {
@@ -93,6 +95,26 @@ struct DeleteUnlocked {
   }
 };
 
+/// Set on one thread, seen on another.
+struct Cancellation {
+  std::atomic<bool> is_set = false;
+};
+
+/// Until its end, a signal, or a cancellation where there is one.
+Generation generate(TextBatcher& batcher, py::handle prompt, const Cancellation* cancellation, const py::kwargs& named) {
+  Signals signals;
+  const GenerateOptions options = options_from(named);
+  const Input input = input_from(prompt, true);
+  const auto cancelled = [&] { return (cancellation != nullptr && cancellation->is_set) || signals(); };
+  try {
+    const py::gil_scoped_release unlocked;
+    return batcher.generate(input, options, cancelled);
+  } catch (const Error&) {
+    signals.finish();
+    throw;
+  }
+}
+
 BatcherOptions batcher_options_from(const py::kwargs& named) {
   BatcherOptions options;
   Keywords keywords(named);
@@ -153,18 +175,22 @@ void bind_generation(py::module_& module) {
       .def_readonly("cancelled", &BatcherStats::cancelled, "Prompts that were given up.")
       .def_readonly("failed", &BatcherStats::failed, "Prompts whose texts failed.");
 
+  py::class_<Cancellation>(module, "_Cancellation", "Ends a text that another thread waits for.")
+      .def(py::init())
+      .def("set", [](Cancellation& self) { self.is_set = true; });
+
   py::class_<TextBatcher, std::unique_ptr<TextBatcher, DeleteUnlocked>>(module, "TextBatcher", "Writes the texts of many prompts together, on a thread of its own.")
       .def(py::init([](const Model& model, const py::kwargs& named) {
              return std::unique_ptr<TextBatcher, DeleteUnlocked>(new TextBatcher(model, batcher_options_from(named)));
            }), py::arg("model"), py::pos_only())
       .def("generate",
-           [](TextBatcher& self, py::handle prompt, const py::kwargs& named) {
-             const GenerateOptions options = options_from(named);
-             const Input input = input_from(prompt, true);
-             const py::gil_scoped_release unlocked;
-             return self.generate(input, options);
-           },
+           [](TextBatcher& self, py::handle prompt, const py::kwargs& named) { return generate(self, prompt, nullptr, named); },
            py::arg("prompt"), py::pos_only(), "Texts that follow a prompt. Waits for them.")
+      .def("_generate",
+           [](TextBatcher& self, py::handle prompt, const Cancellation& cancellation, const py::kwargs& named) {
+             return generate(self, prompt, &cancellation, named);
+           },
+           py::arg("prompt"), py::arg("cancellation"), py::pos_only(), "The same, until the cancellation is set: then CancelledError.")
       .def("stream",
            [](TextBatcher& self, py::handle prompt, const py::kwargs& named) {
              const GenerateOptions options = options_from(named);
@@ -177,10 +203,15 @@ void bind_generation(py::module_& module) {
 }
 
 Generation generate(const Model& model, py::handle prompt, const py::kwargs& named) {
-  const RunOptions options{.generate = options_from(named)};
+  Signals signals;
+  const RunOptions options{.generate = options_from(named), .cancelled = [&signals] { return signals(); }};
   const Input input = input_from(prompt, true);
-  const py::gil_scoped_release unlocked;
-  return model.run(input, options).generation();
+  Generation generation = [&] {
+    const py::gil_scoped_release unlocked;
+    return model.run(input, options).generation();
+  }();
+  signals.finish();
+  return generation;
 }
 
 py::list generate_each(const Model& model, const py::list& prompts, const py::kwargs& named) {

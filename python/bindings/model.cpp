@@ -11,6 +11,7 @@
 
 #include "answer.h"
 #include "bindings.h"
+#include "signals.h"
 
 namespace portfire::python {
 namespace {
@@ -136,10 +137,14 @@ py::list run_each(const Model& model, const py::list& inputs, const RunOptions& 
       out[i] = exception_of(error);
     }
   }
+  Signals signals;
+  RunOptions asking = options;
+  asking.cancelled = [&signals] { return signals(); };
   std::vector<Outcome> outcomes = [&] {
     const py::gil_scoped_release unlocked;
-    return model.run_each(good, options);
+    return model.run_each(good, asking);
   }();
+  signals.finish();
   for (std::size_t k = 0; k < outcomes.size(); ++k) {
     if (auto* answer = std::get_if<Answer>(&outcomes[k])) {
       out[places[k]] = object_of(std::move(*answer), source_to_keep(inputs[places[k]]));

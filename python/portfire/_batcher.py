@@ -46,12 +46,13 @@ class TextBatcher(_core.TextBatcher):
         self._calls = 0
 
     async def generate_async(self, prompt: str | os.PathLike[str] | bytes, **options: Any) -> Generation:
-        """`generate` without blocking the event loop. Texts that nobody waits for any more are still written
-        to their end; `stream_async` ends them."""
+        """`generate` without blocking the event loop. Cancelled, it ends its texts."""
         import asyncio
 
+        cancellation = _core._Cancellation()
+
         def call() -> Generation:
-            return self.generate(prompt, **options)
+            return self._generate(prompt, cancellation, **options)
 
         if self._calls >= self._most:
             raise ResourceExhaustedError(f"{self._calls} calls wait already, of {self._most} that may")
@@ -59,6 +60,7 @@ class TextBatcher(_core.TextBatcher):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._waiters(), call)
         finally:
+            cancellation.set()
             self._calls -= 1
 
     async def stream_async(

@@ -83,7 +83,7 @@ def make_classifier(folder: Path) -> TextWorld:
     return TextWorld(folder=folder, module=module, tokenizer=portfire.Tokenizer.from_bytes(word_tokenizer()))
 
 
-def make_writer(folder: Path, kind: str) -> TextWorld:
+def make_writer(folder: Path, kind: str, context: int = CONTEXT) -> TextWorld:
     torch.manual_seed(1)
     size = len(_LETTERS) + 1
     module: LanguageModel = {
@@ -102,7 +102,7 @@ def make_writer(folder: Path, kind: str) -> TextWorld:
         tokenizer=letter_tokenizer(),
         golden=["the quick brown fox", "é, a lazy 漢."],
         licence="Apache-2.0",
-        generation=GenerationSpec(context=CONTEXT),
+        generation=GenerationSpec(context=context),
         state=module.state_shapes(),
         formats=("torchscript", "graph"),
     )

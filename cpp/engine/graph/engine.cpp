@@ -145,10 +145,11 @@ struct Read {
 /// `forward`, and whichever of the other stages are there.
 Read read(const Archive& archive, Device device, const std::vector<std::string>& allow_ops) {
   Read out;
+  Weights weights(archive, device);
   for (const std::string method : {"preprocess", "forward", "postprocess"}) {
     if (archive.find(exported::record_of(method)) == nullptr) continue;
     const exported::Program program = exported::read_program(archive, method);
-    out.plans.emplace(method, make_plan(program, archive, device, allow_ops));
+    out.plans.emplace(method, make_plan(program, archive, weights, device, allow_ops));
     out.info.methods.push_back(method_info(program));
     if (method != "forward") continue;
     out.info.forward = program.signature;

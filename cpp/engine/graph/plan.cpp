@@ -47,7 +47,7 @@ class Planner {
 
   /// A weight that nothing writes to.
   void add_constant(const std::string& value, const at::Tensor& tensor) {
-    all_.storages->emplace(tensor.storage().unsafeGetStorageImpl(), tensor.storage());
+    all_.storages->add(tensor);
     weights_[value] = tensor;
   }
 
@@ -268,6 +268,13 @@ void note_uses(const Operand& operand, std::vector<int>& uses) {
 
 }  // namespace
 
+void Storages::add(const at::Tensor& tensor) {
+  c10::StorageImpl* const storage = tensor.storage().unsafeGetStorageImpl();
+  all_.emplace(storage, c10::weak_intrusive_ptr<c10::StorageImpl>(c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(storage)));
+}
+
+bool Storages::contains(const at::Tensor& tensor) const { return all_.contains(tensor.storage().unsafeGetStorageImpl()); }
+
 void free_slots_early(Block& block) {
   std::vector<bool> needed(static_cast<std::size_t>(block.slots), false);
   std::vector<int> uses;
@@ -292,15 +299,16 @@ at::Tensor wrapped_number(const c10::Scalar& scalar) {
   return tensor;
 }
 
-Plan make_plan(const exported::Program& program, const Archive& archive, Device device,
+Plan make_plan(const exported::Program& program, const Archive& archive, Weights& weights, Device device,
                const std::vector<std::string>& allow_ops) {
   Surroundings surroundings{.archive = archive, .device = device, .allow_ops = allow_ops};
   Planner planner(program.graph, surroundings);
   const std::set<std::string> written = written_weights(program);
   Plan plan;
   for (const exported::Weight& weight : program.weights) {
-    const at::Tensor tensor = weight_tensor(archive, weight, device);
+    const at::Tensor tensor = weights.tensor(weight);
     if (written.contains(weight.value)) {
+      settle(tensor);
       planner.add_state(weight.value);
       plan.state.push_back(tensor);
     } else {

@@ -12,6 +12,7 @@
 
 #include "archive/exported_program.h"
 #include "engine/graph/operators.h"
+#include "engine/graph/weights.h"
 
 namespace portfire::graph {
 
@@ -42,8 +43,15 @@ struct Step {
   bool writes() const { return writes_within || !written.empty(); }
 };
 
-/// The storages that nobody may write to; alive, so that no other takes their address.
-using Storages = std::unordered_map<const c10::StorageImpl*, c10::Storage>;
+/// The storages that nobody may write to. Their memory goes with the last tensor; the address that they are known by is theirs.
+class Storages {
+ public:
+  void add(const at::Tensor& tensor);
+  bool contains(const at::Tensor& tensor) const;
+
+ private:
+  std::unordered_map<const c10::StorageImpl*, c10::weak_intrusive_ptr<c10::StorageImpl>> all_;
+};
 
 /// The steps of a program, of a branch, or of a loop's body.
 struct Block {
@@ -64,10 +72,10 @@ struct Plan {
   bool writes = false;               ///< an operator works in place
 };
 
-/// Maps `program`'s values to slots and its operators to this LibTorch's. The weights of `archive` are used where
-/// they lie, on the CPU, and copied elsewhere. Throws kInvalidPackage, kUntrustedPackage, and kUnsupported by
+/// Maps `program`'s values to slots and its operators to this LibTorch's. `weights` are those of `archive`; what waits in the
+/// file does so still, but for what the program writes to. Throws kInvalidPackage, kUntrustedPackage, and kUnsupported by
 /// name on whatever could not run.
-Plan make_plan(const exported::Program& program, const Archive& archive, Device device,
+Plan make_plan(const exported::Program& program, const Archive& archive, Weights& weights, Device device,
                const std::vector<std::string>& allow_ops);
 
 /// Gives every slot up after the step that reads it last. To be called when the steps have changed.

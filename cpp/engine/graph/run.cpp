@@ -65,7 +65,7 @@ class Frame {
       for (const IValue& one : written.toListRef()) refuse_weight(step, one);
     }
     if (!written.isTensor() || !written.toTensor().has_storage()) return;
-    if (!block_.weights->contains(written.toTensor().storage().unsafeGetStorageImpl())) return;
+    if (!block_.weights->contains(written.toTensor())) return;
     throw Error(ErrorCode::kUnsupported, cat(step.op.name, " writes to a weight through another value; export the program "
                                                            "after run_decompositions(), which makes its state plain"));
   }
@@ -97,7 +97,7 @@ namespace {
 /// What lies in a weight is copied: the caller may write to what it gets.
 IValue own(const Block& block, IValue value) {
   if (!value.isTensor() || !value.toTensor().has_storage()) return value;
-  const bool is_weight = block.weights->contains(value.toTensor().storage().unsafeGetStorageImpl());
+  const bool is_weight = block.weights->contains(value.toTensor());
   return is_weight ? IValue(value.toTensor().clone()) : value;
 }
 

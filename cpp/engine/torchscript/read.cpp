@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include <portfire/error.h>
 
@@ -16,22 +17,19 @@
 namespace portfire::torchscript {
 namespace {
 
-/// The archive's own bytes, so that nobody can change the file between the check and the reading.
+/// The archive's own bytes, so that nobody can change what was checked before it is read.
 class ArchiveAdapter : public caffe2::serialize::ReadAdapterInterface {
  public:
-  explicit ArchiveAdapter(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  explicit ArchiveAdapter(Archive archive) : archive_(std::move(archive)) {}
 
-  std::size_t size() const override { return bytes_.size(); }
+  std::size_t size() const override { return archive_.file_bytes(); }
 
   std::size_t read(std::uint64_t position, void* buffer, std::size_t count, const char*) const override {
-    if (position >= bytes_.size()) return 0;
-    const std::size_t got = std::min(count, bytes_.size() - static_cast<std::size_t>(position));
-    std::memcpy(buffer, bytes_.data() + position, got);
-    return got;
+    return archive_.copy(position, {static_cast<std::byte*>(buffer), count});
   }
 
  private:
-  std::span<const std::byte> bytes_;
+  Archive archive_;
 };
 
 [[noreturn]] void refuse(const Archive& archive, const std::string& what) {
@@ -65,7 +63,7 @@ void require_same_view(const Archive& archive, const std::shared_ptr<ArchiveAdap
 }  // namespace
 
 torch::jit::Module read_module(const Archive& archive) {
-  const auto adapter = std::make_shared<ArchiveAdapter>(archive.bytes());
+  const auto adapter = std::make_shared<ArchiveAdapter>(archive);
   return libtorch::translated(ErrorCode::kInvalidPackage, cat(archive.path(), ": LibTorch cannot read it"), [&] {
     require_same_view(archive, adapter);
     torch::jit::Module module = torch::jit::load(adapter, c10::Device(c10::kCPU));

@@ -69,6 +69,8 @@ struct LoadOptions {
 struct RunOptions {
   int top_k = 5;  ///< classification: how many classes an answer names
   GenerateOptions generate{};  ///< text-generation
+  /// text-generation: asked between two steps, on the thread that called; true ends all texts there, as "cancelled".
+  std::function<bool()> cancelled{};
 };
 
 /// How pixels become a tensor where no manifest says so (task `tensor` only).

@@ -1,5 +1,11 @@
 #include "archive/archive.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "core/file.h"
@@ -58,6 +64,89 @@ TEST(Archive, MappedIsTheSame) {
   for (const ArchiveEntry& entry : read.entries()) EXPECT_EQ(mapped.read(entry.name), read.read(entry.name)) << entry.name;
   for (const ArchiveEntry& entry : read.entries()) mapped.check(entry.name);
   expect_error([] { Archive::map(PORTFIRE_TEST_DATA "/packages/none.pt"); }, ErrorCode::kNotFound, "no such file");
+}
+
+/// A file of `bytes`, which goes with the test.
+class InParts : public testing::Test {
+ protected:
+  ~InParts() override { std::remove(path_.c_str()); }
+  Archive open(const std::vector<std::byte>& bytes) {
+    write_file(path_, bytes);
+    return Archive::open_in_parts(path_);
+  }
+  const std::string path_ = testing::TempDir() + "portfire-in-parts-" + std::to_string(::getpid());
+  const std::string large_ = [] {
+    std::string text(200'000, 'w');
+    for (std::size_t k = 0; k < text.size(); ++k) text[k] = static_cast<char>(k * 7 + k / 251);
+    return text;
+  }();
+  const RawZip zip_{.entries = {record("m/data.pkl", "x"), record("m/data/0", large_), record("m/data/1", "small"), record("m/code/big.py", large_),
+                                record("m/data/table.json", large_), record("m/data/aotinductor/model/x", large_), record("m/constants/0", large_ + "2"),
+                                {.name = "m/data/packed", .data = large_, .deflate = true}, record("m/last", "end")}};
+};
+
+TEST_F(InParts, IsTheSameAsReadWhole) {
+  const Archive parts = open(zip_.bytes());
+  const Archive whole = Archive::open(path_);
+  EXPECT_TRUE(std::ranges::equal(parts.entries(), whole.entries()));
+  EXPECT_EQ(parts.file_bytes(), whole.bytes().size());
+  for (const ArchiveEntry& entry : whole.entries()) {
+    EXPECT_EQ(parts.read(entry.name), whole.read(entry.name)) << entry.name;
+    parts.check(entry.name);
+    const bool left = entry.name == "data/0" || entry.name == "constants/0";
+    EXPECT_EQ(parts.is_left(entry.name), left) << entry.name;
+    EXPECT_FALSE(whole.is_left(entry.name));
+    EXPECT_TRUE(std::ranges::equal(parts.view(entry.name), left ? std::span<const std::byte>() : whole.view(entry.name))) << entry.name;
+  }
+  expect_error([&] { (void)parts.bytes(); }, ErrorCode::kInternal, "open in parts");
+}
+
+TEST_F(InParts, CopiesAnyPieceOfTheFile) {
+  const Archive parts = open(zip_.bytes());
+  const Archive whole = Archive::open(path_);
+  for (const std::size_t piece : {std::size_t{7'001}, std::size_t{64} << 10, std::size_t{1} << 20}) {
+    std::vector<std::byte> copy;
+    std::vector<std::byte> part(piece);
+    while (const std::size_t got = parts.copy(copy.size(), part)) copy.insert(copy.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(got));
+    EXPECT_TRUE(std::ranges::equal(copy, whole.bytes())) << piece;
+  }
+}
+
+TEST_F(InParts, HoldsWhatIsLeftAgainstItsSumWhenItIsRead) {
+  std::vector<std::byte> bytes = zip_.bytes();
+  const std::string text = text_of(bytes);
+  bytes[text.find("m/data/0") + 100'000] ^= std::byte{1};
+  const Archive archive = open(bytes);
+  const auto damaged = [](const auto& call) { expect_error(call, kDamaged, "the record \"data/0\" does not unpack to its size and CRC"); };
+  damaged([&] { (void)archive.read("data/0"); });
+  damaged([&] { archive.check("data/0"); });
+  damaged([&] { archive.check_left(); });
+  std::vector<std::byte> all(bytes.size());
+  damaged([&] { (void)archive.copy(0, all); });
+  EXPECT_EQ(archive.read("constants/0").size(), large_.size() + 1);
+}
+
+TEST_F(InParts, SaysThatTheFileBecameShorterOrAnother) {
+  const Archive archive = open(zip_.bytes());
+  std::vector<std::byte> other = zip_.bytes();
+  for (std::byte& byte : other) byte ^= std::byte{1};
+  {
+    std::ofstream file(path_, std::ios::binary | std::ios::in);  // in place, as no careful program does
+    file.write(reinterpret_cast<const char*>(other.data()), static_cast<std::streamsize>(other.size()));
+  }
+  expect_error([&] { (void)archive.read("data/0"); }, kDamaged, "data/0");
+  EXPECT_EQ(text_of(archive.read("last")), "end");
+  std::filesystem::resize_file(path_, 1000);
+  expect_error([&] { (void)archive.read("data/0"); }, ErrorCode::kIo, "it was cut short while it was read");
+}
+
+TEST_F(InParts, RefusesWhatReadingWholeRefuses) {
+  RawZip hidden = zip_;
+  hidden.entries[1].hidden = "x";
+  expect_error([&] { (void)open(hidden.bytes()); }, kRefused, "hidden after");
+  expect_error([&] { (void)open({}); }, kDamaged, "empty file");
+  expect_error([&] { (void)open(bytes_of("Once upon a time")); }, kDamaged, "not a package");
+  expect_error([&] { (void)Archive::open_in_parts(path_ + "none"); }, ErrorCode::kNotFound, "no such file");
 }
 
 TEST(Archive, SaysWhatAFileIsThatIsNoZip) {

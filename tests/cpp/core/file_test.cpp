@@ -93,5 +93,45 @@ TEST_F(File, RefusesMoreThanTheLimit) {
   EXPECT_EQ(code_of(path("big")), ErrorCode::kResourceExhausted);
 }
 
+TEST_F(File, IsReadInPartsWhereItIsAskedFor) {
+  std::string text(50'000, ' ');
+  for (std::size_t k = 0; k < text.size(); ++k) text[k] = static_cast<char>(1 + k % 100);
+  write_file(path("x"), std::as_bytes(std::span(text)));
+  const auto file = FileInParts::open(path("x"));
+  const auto is_read = [&](std::size_t k) { return std::to_integer<char>(file->bytes()[k]) == text[k]; };
+  ASSERT_EQ(file->bytes().size(), text.size());
+  EXPECT_FALSE(is_read(0));
+  file->fill(20'000, 10);
+  EXPECT_TRUE(is_read(20'000) && is_read(20'009));
+  EXPECT_FALSE(is_read(0) || is_read(30'000));
+  std::string part(300, ' ');
+  file->read(29'900, std::as_writable_bytes(std::span(part)));
+  EXPECT_EQ(part, text.substr(29'900, 300));
+  EXPECT_FALSE(is_read(30'000));
+  file->fill(0, text.size());
+  for (std::size_t k = 0; k < text.size(); ++k) ASSERT_TRUE(is_read(k)) << k;
+}
+
+TEST_F(File, InPartsKeepsWhatWasRead) {
+  const std::string text(50'000, 'a');
+  write_file(path("x"), std::as_bytes(std::span(text)));
+  const auto file = FileInParts::open(path("x"));
+  file->fill(0, 100);
+  fs::resize_file(path("x"), 10);
+  file->fill(50, 10);  // is there already
+  EXPECT_EQ(std::to_integer<char>(file->bytes()[99]), 'a');
+  EXPECT_THROW(file->fill(40'000, 1), Error);
+}
+
+TEST_F(File, InPartsIsRefusedAsWhole) {
+  EXPECT_THROW(FileInParts::open(path("none")), Error);
+  EXPECT_THROW(FileInParts::open(folder_.string()), Error);
+  const std::string text(11, 'a');
+  write_file(path("x"), std::as_bytes(std::span(text)));
+  EXPECT_THROW(FileInParts::open(path("x"), 10), Error);
+  write_file(path("empty"), {});
+  EXPECT_TRUE(FileInParts::open(path("empty"))->bytes().empty());
+}
+
 }  // namespace
 }  // namespace portfire

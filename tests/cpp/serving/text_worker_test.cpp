@@ -154,6 +154,20 @@ TEST(TextWorker, AFailureReachesWhoWaits) {
   EXPECT_EQ(worker.stats().failed, 1);
 }
 
+TEST(TextWorker, WhoGivesUpWaitsNoLonger) {
+  Gate gate;
+  const Sums sums(100, through(gate));
+  TextWorker worker(sums.engine, sums.manifest, 1, 100, 10);
+  const auto given_up = worker.submit(sums.writing({1, 2}, {.max_new_tokens = 90}));
+  int asked = 0;
+  EXPECT_FALSE(given_up->wait_unless([&] { return ++asked == 2; })) << "nothing has let a step through yet";
+  gate.open(kAll);
+  EXPECT_EQ(given_up->wait().sequences[0].finish_reason, "cancelled");
+  const auto waited_for = worker.submit(sums.writing({1, 2}, {.max_new_tokens = 3}));
+  EXPECT_TRUE(waited_for->wait_unless([] { return false; }));
+  EXPECT_EQ(waited_for->wait().text(), "362");
+}
+
 TEST(TextWorker, ItsEndCancelsWhatIsLeft) {
   const Sums sums(100, [](std::span<const Tensor> inputs) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -19,6 +19,7 @@ Affine affine_of(const Step& step) {
   for (const at::Tensor& one : {mean, variance, constant_tensor(step.operands[1]), constant_tensor(step.operands[2])}) {
     if (one.defined() && (one.dim() != 1 || one.numel() == 0 || one.numel() != mean.numel() || !one.is_floating_point())) return {};
   }
+  for (std::size_t k = 1; k <= 4; ++k) fetch(constant_tensor(step.operands[k]));
   Affine affine{.scale = (variance.to(at::kDouble) + epsilon.constant.toDouble()).rsqrt(), .shift = {}};
   const at::Tensor gamma = constant_tensor(step.operands[1]);
   const at::Tensor beta = constant_tensor(step.operands[2]);

@@ -42,8 +42,10 @@ void reduce(Operand& operand, Storages& weights) {
   for (Operand& item : operand.items) reduce(item, weights);
   const at::Tensor tensor = constant_tensor(operand);
   if (!tensor.defined() || tensor.scalar_type() != at::kFloat || tensor.dim() == 0) return;
+  fetch(tensor);
   const at::Tensor reduced = tensor.to(at::kBFloat16);
-  weights.emplace(reduced.storage().unsafeGetStorageImpl(), reduced.storage());
+  let_wait(tensor);
+  weights.add(reduced);
   operand.constant = reduced;
 }
 

@@ -42,6 +42,8 @@ bool fold(Step& layer, const Affine& affine) {
   const at::Tensor weight = axis < 0 ? at::Tensor() : constant_tensor(layer.operands[1]);
   const at::Tensor bias = axis < 0 ? at::Tensor() : constant_tensor(layer.operands[2]);
   if (!weight.defined() || (!bias.defined() && !is_none(layer.operands[2])) || weight.size(axis) != affine.scale.numel()) return false;
+  fetch(weight);
+  fetch(bias);
   const at::Tensor shift = bias.defined() ? bias.to(at::kDouble) * affine.scale + affine.shift : affine.shift;
   layer.operands[1].constant = scaled(weight, axis, affine.scale);
   layer.operands[2] = {.constant = shift.to(weight.scalar_type())};

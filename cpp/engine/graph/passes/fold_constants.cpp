@@ -51,18 +51,28 @@ std::optional<std::vector<at::Tensor>> results_of(const Block& block, const Step
   const bool plain = std::none_of(step.lists.begin(), step.lists.end(), [](bool list) { return list; });
   if (!step.op.handle || !plain || !std::all_of(step.operands.begin(), step.operands.end(), is_constant)) return std::nullopt;
   if (step.op.handle->hasTag(at::Tag::nondeterministic_seeded) || !is_small(block, step)) return std::nullopt;
+  const auto& returns = step.op.handle->schema().returns();
+  bool waits = !returns.empty() && returns[0].alias_info() != nullptr;  // a view of a weight may wait as that does
   torch::jit::Stack stack;
-  for (const Operand& operand : step.operands) stack.push_back(operand.constant);
-  try {
-    step.op.handle->callBoxed(stack);
-  } catch (const std::exception&) {
-    return std::nullopt;  // a call will say so
+  for (bool done = false; !done;) {
+    stack.clear();
+    for (const Operand& operand : step.operands) {
+      if (!waits) fetch_constants(operand);
+      stack.push_back(operand.constant);
+    }
+    try {
+      step.op.handle->callBoxed(stack);
+      done = true;
+    } catch (const std::exception&) {
+      if (!std::exchange(waits, false)) return std::nullopt;  // a call will say so
+    }
   }
   std::vector<at::Tensor> results;
   for (const IValue& value : stack) {
     if (!value.isTensor() || !value.toTensor().defined()) return std::nullopt;
     const at::Tensor& result = value.toTensor();
     const bool is_part = result.has_storage() && result.storage().nbytes() > 2 * result.nbytes() + 64;
+    if (is_part) fetch(result);
     results.push_back(is_part ? result.clone() : result);  // else all of it would be kept
   }
   return results.size() == step.outputs.size() ? std::optional(std::move(results)) : std::nullopt;
@@ -73,7 +83,7 @@ void guard_constants(Block& block) {
   const auto weights = std::make_shared<Storages>(*block.weights);
   const auto guard = [&](const Operand& operand) {
     const at::Tensor tensor = constant_tensor(operand);
-    if (tensor.defined() && tensor.has_storage()) weights->emplace(tensor.storage().unsafeGetStorageImpl(), tensor.storage());
+    if (tensor.defined() && tensor.has_storage()) weights->add(tensor);
   };
   for (const Step& step : block.steps) {
     for (const Operand& operand : step.operands) guard(operand);

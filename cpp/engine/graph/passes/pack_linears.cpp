@@ -8,6 +8,7 @@
 #include <memory>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "engine/graph/kernels/packed.h"
 #include "engine/graph/kernels/packed_linear.h"
@@ -33,36 +34,55 @@ class KeptWeights {
     constexpr std::int64_t kLeast = 4096;
     if (const direct::LinearWeight* found = known(weight)) return found;
     if (weight.dim() != 2 || weight.numel() < kLeast || weight.scalar_type() != at::kFloat || !weight.is_cpu()) return nullptr;
-    if (!at::isfinite(weight.abs().amax()).item().toBool()) return nullptr;
-    return &made_.emplace_back(weight, direct::packed_linear_weight(weight, kept_)).second;
+    fetch(weight);
+    const bool fits = is_finite(weight);
+    if (fits) made_.emplace_back(weight, direct::packed_linear_weight(weight, kept_));
+    let_wait(weight);
+    return fits ? &made_.back().second : nullptr;
   }
 
   /// One that was made.
   const direct::LinearWeight* known(const at::Tensor& weight) const {
     for (const auto& [whole, made] : made_) {
-      if (weight.defined() && weight.data_ptr() == whole.data_ptr() && weight.sizes() == whole.sizes() && weight.strides() == whole.strides()) return &made;
+      const bool same = weight.defined() && weight.storage().unsafeGetStorageImpl() == whole.storage().unsafeGetStorageImpl();
+      if (same && weight.storage_offset() == whole.storage_offset() && weight.sizes() == whole.sizes() && weight.strides() == whole.strides()) return &made;
     }
     return nullptr;
   }
 
  private:
+  /// A piece at a time: whole it would take as much memory again.
+  static bool is_finite(const at::Tensor& weight) {
+    constexpr std::int64_t kPiece = 1 << 16;  // values
+    const std::int64_t step = std::max<std::int64_t>(1, kPiece / weight.size(1));
+    for (std::int64_t first = 0; first < weight.size(0); first += step) {
+      const at::Tensor piece = weight.narrow(0, first, std::min(step, weight.size(0) - first));
+      if (!at::isfinite(piece.abs().amax()).item().toBool()) return false;
+    }
+    return true;
+  }
+
   direct::Kept kept_;
   std::deque<std::pair<at::Tensor, direct::LinearWeight>> made_;
 };
 
-/// What is left of the weights is copied, so that the file that they lie in can go.
+/// What is left of the weights is copied, so that the file that they lie in can go; a record that is read by itself is not copied.
 void let_go(Block& block) {
-  const c10::InferenceMode ordinary(false);  // see weight_tensor
+  const c10::InferenceMode ordinary(false);  // see Weights::tensor
   std::unordered_map<const c10::TensorImpl*, at::Tensor> copies;
   const auto weights = std::make_shared<Storages>();
   const std::function<void(Operand&)> copy = [&](Operand& operand) {
     for (Operand& item : operand.items) copy(item);
     const at::Tensor tensor = constant_tensor(operand);
-    if (!tensor.defined() || !tensor.has_storage() || !block.weights->contains(tensor.storage().unsafeGetStorageImpl())) return;
+    if (!tensor.defined() || !tensor.has_storage() || !block.weights->contains(tensor)) return;
+    if (may_wait(tensor)) {
+      weights->add(tensor);
+      return;
+    }
     at::Tensor& own = copies[tensor.unsafeGetTensorImpl()];
     if (!own.defined()) {
       own = tensor.detach().clone().set_requires_grad(tensor.requires_grad());
-      weights->emplace(own.storage().unsafeGetStorageImpl(), own.storage());
+      weights->add(own);
     }
     operand.constant = own;
   };
@@ -133,12 +153,23 @@ void keep_linears(Block& block, direct::Kept kept) {
   const bool is_whole = std::none_of(block.steps.begin(), block.steps.end(), [](const Step& step) { return step.op.kernel != nullptr; });  // no branch, no loop
   turn_sums(block);
   KeptWeights weights(kept);
-  pack_layers(block, name_of(kept), [&](const Block& all, const Step& step) -> Layer {
+  const auto layer_of = [](const Block& all, const Step& step) {
     const Linear found = linear_of(step);
-    const at::Tensor& weight = found.weight;
-    if (!weight.defined() || !has_fitting_bias(found) || rank_of(all, step.operands[0]) == 0) return {};
-    const direct::LinearWeight* made = weights.of(weight);
+    const bool fits = found.weight.defined() && has_fitting_bias(found) && rank_of(all, step.operands[0]) > 0;
+    return fits ? found : Linear{};
+  };
+  // The largest first: while one is packed it takes twice its memory.
+  std::vector<at::Tensor> order;
+  for (const Step& step : block.steps) {
+    if (const Linear found = layer_of(block, step); found.weight.defined()) order.push_back(found.weight);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const at::Tensor& a, const at::Tensor& b) { return a.numel() > b.numel(); });
+  for (const at::Tensor& weight : order) (void)weights.of(weight);
+  pack_layers(block, name_of(kept), [&](const Block& all, const Step& step) -> Layer {
+    const Linear found = layer_of(all, step);
+    const direct::LinearWeight* made = weights.known(found.weight);
     if (made == nullptr) return {};
+    settle(found.bias);
     return {.adds = true, .activates_sum = true, .make = [found, made](Epilogue epilogue) { return packed_linear(*made, found.bias, std::move(epilogue)); }};
   });
   for (Step& step : block.steps) {

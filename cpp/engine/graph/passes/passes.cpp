@@ -81,6 +81,7 @@ void optimize(Plan& plan, const EngineOptions& options) {
   run(Level::kFreeze);
   if (kept) keep_linears(plan.block, *kept);
   if (reduced) compute_in_bfloat16(plan.block);
+  settle(plan.block);  // what nobody has asked for yet
   run(Level::kFull);
   free_slots_early(plan.block);
 }
