@@ -72,6 +72,7 @@ void add_products(__m512i& sum, __m512i values, __m512i weight) { asm("vpdpbusd 
 /// R rows times P panels, of which `weight` has the first; the sums are in registers.
 template <int R, int P>
 __attribute__((noinline)) void tile(const LinearOfBytes& p, const std::int32_t* weight, std::int64_t row, std::int64_t panel) {
+  constexpr std::int64_t kAhead = 1024 / sizeof(std::int32_t);  // the weight comes from far, once
   const std::int64_t words = words_of(p.linear.inputs), step = words * kWidth;
   const std::uint8_t* x = p.x.values + row * 4 * words;
   __m512i sums[R][P];
@@ -83,7 +84,10 @@ __attribute__((noinline)) void tile(const LinearOfBytes& p, const std::int32_t* 
   for (std::int64_t k = 0; k < words; ++k, x += 4, weight += kWidth) {
     __m512i w[P];
 #pragma GCC unroll 8
-    for (int j = 0; j < P; ++j) w[j] = _mm512_loadu_si512(weight + j * step);
+    for (int j = 0; j < P; ++j) {
+      __builtin_prefetch(weight + j * step + kAhead);
+      w[j] = _mm512_loadu_si512(weight + j * step);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const __m512i values = four(x + r * 4 * words);
@@ -98,69 +102,32 @@ __attribute__((noinline)) void tile(const LinearOfBytes& p, const std::int32_t* 
   }
 }
 
-/// A few rows times panels as they lie in memory, from where they come once; each row has sums enough for all that is under way.
-template <int R>
-__attribute__((noinline)) void stream(const LinearOfBytes& p, std::int64_t row, std::int64_t first_panel, std::int64_t last_panel) {
-  constexpr int kSums = R == 1 ? 8 : R == 2 ? 4 : 2;
-  constexpr std::int64_t kAhead = 4096 / sizeof(std::int32_t);
-  const std::int64_t words = words_of(p.linear.inputs);
-  const std::int32_t* weight = p.linear.weight + first_panel * words * kWidth;
-  for (std::int64_t panel = first_panel; panel < last_panel; ++panel) {
-    const std::uint8_t* x = p.x.values + row * 4 * words;
-    __m512i sums[R][kSums];
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kSums; ++j) sums[r][j] = _mm512_setzero_si512();
-    }
-    std::int64_t k = 0;
-    for (; k + kSums <= words; k += kSums, x += 4 * kSums, weight += kSums * kWidth) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kSums; ++j) {
-        __builtin_prefetch(weight + j * kWidth + kAhead);
-        const __m512i w = _mm512_loadu_si512(weight + j * kWidth);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) add_products(sums[r][j], four(x + 4 * (r * words + j)), w);
-      }
-    }
-    for (; k < words; ++k, x += 4, weight += kWidth) {
-      const __m512i w = _mm512_loadu_si512(weight);
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) add_products(sums[r][0], four(x + 4 * r * words), w);
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-      for (int j = 1; j < kSums; ++j) sums[r][0] = _mm512_add_epi32(sums[r][0], sums[r][j]);
-      finish(p, sums[r][0], row + r, panel);
-    }
-  }
-}
-
-constexpr int kMostRows = 8;  // times kPanels: sums that the registers hold, beside the weight's and a row's
-constexpr int kPanels = 3;
+constexpr int kMostSums = 24;  // vectors that the registers hold, beside the weight's and a row's
+constexpr int kMostRows = 8;   // that meet a weight at once
+constexpr int panels_of(int rows) { return kMostSums / rows < 8 ? kMostSums / rows : 8; }
 
 template <int R, int P>
 void panels(const LinearOfBytes& p, std::int64_t row, std::int64_t panel, std::int64_t last) {
   const std::int64_t step = words_of(p.linear.inputs) * kWidth;
   for (; panel + P <= last; panel += P) tile<R, P>(p, p.linear.weight + panel * step, row, panel);
   if constexpr (P > 1) {
-    if (panel < last) panels<R, P - 1>(p, row, panel, last);
+    if (panel < last) panels<R, P / 2>(p, row, panel, last);
   }
 }
 
 template <int R>
 void rows(const LinearOfBytes& p, std::int64_t row, std::int64_t last_row, std::int64_t panel, std::int64_t last) {
-  for (; row + R <= last_row; row += R) panels<R, kPanels>(p, row, panel, last);
+  for (; row + R <= last_row; row += R) panels<R, panels_of(R)>(p, row, panel, last);
   if constexpr (R > 1) {
     if (row < last_row) rows<R - 1>(p, row, last_row, panel, last);
   }
 }
 
 void linear(const LinearOfBytes& p, std::int64_t first_row, std::int64_t last_row, std::int64_t first_panel, std::int64_t last_panel) {
-  if (last_row - first_row == 1) return stream<1>(p, first_row, first_panel, last_panel);
-  for (std::int64_t panel = first_panel; panel < last_panel; panel += kPanels) {
-    rows<kMostRows>(p, first_row, last_row, panel, least(panel + kPanels, last_panel));
+  if (last_row - first_row <= kMostRows) return rows<kMostRows>(p, first_row, last_row, first_panel, last_panel);
+  constexpr std::int64_t kGroup = panels_of(kMostRows);
+  for (std::int64_t panel = first_panel; panel < last_panel; panel += kGroup) {
+    rows<kMostRows>(p, first_row, last_row, panel, least(panel + kGroup, last_panel));
   }
 }
 
