@@ -9,7 +9,7 @@ namespace portfire::graph::direct {
 /// Rows of float32 as bytes (asymmetric quantisation, as in Jacob et al., "Quantization and Training of Neural Networks for
 /// Efficient Integer-Arithmetic-Only Inference", 2018): value k of row r is about worth[r] * (byte - zero[r]).
 struct Bytes {
-  std::uint8_t* values = nullptr;  ///< [rows, words of the inputs, 4]; nothing of the input behind the last
+  std::uint8_t* values = nullptr;  ///< [rows, words of the inputs, 4]; anything behind the last
   float* worth = nullptr;          ///< [rows]; a NaN where the row has one, or an infinity
   std::int32_t* zero = nullptr;    ///< [rows], 0 to 255
 };
