@@ -129,7 +129,7 @@ std::shared_ptr<Ticket> TextWorker::submit(std::shared_ptr<Writing> writing, std
   {
     const std::lock_guard lock(mutex_);
     if (static_cast<std::int64_t>(waiting_.size()) >= max_waiting_) {
-      throw Error(ErrorCode::kResourceExhausted, cat(waiting_.size(), " prompts wait already, of ", max_waiting_, " that may; try again later"));
+      throw Error(ErrorCode::kOverloaded, cat(waiting_.size(), " prompts wait already, of ", max_waiting_, " that may; try again later"));
     }
     waiting_.push_back({.writing = std::move(writing), .ticket = ticket});
     stats_.waiting = static_cast<std::int64_t>(waiting_.size());

@@ -79,7 +79,7 @@ class TextWorker {
   TextWorker(const TextWorker&) = delete;
   TextWorker& operator=(const TextWorker&) = delete;
 
-  /// In the order of the calls. Throws kInvalidArgument on more rows than there are, kResourceExhausted where too many wait.
+  /// In the order of the calls. Throws kInvalidArgument on more rows than there are, kOverloaded where too many wait.
   /// `told` is called, where it is given, whenever there may be more to take, on the thread that writes: it must neither
   /// wait nor throw.
   std::shared_ptr<Ticket> submit(std::shared_ptr<Writing> writing, std::function<void(Ticket&)> told = {});

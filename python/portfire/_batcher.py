@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from portfire import _core
-from portfire._core import Generation, ResourceExhaustedError, TextStream
+from portfire._core import Generation, OverloadedError, TextStream
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, ThreadPoolExecutor
@@ -35,7 +35,7 @@ class TextBatcher(_core.TextBatcher):
             counts for as many.
         max_tokens: of a prompt and its text together; 0 is the package's context.
         max_cache_bytes: of what the model keeps of all texts: fewer are written at once; 0 is no bound.
-        max_waiting: prompts that may wait, 1024 unless said; more raise ResourceExhaustedError.
+        max_waiting: prompts that may wait, 1024 unless said; more raise OverloadedError.
     """
 
     _executor: ThreadPoolExecutor | None = None
@@ -55,7 +55,7 @@ class TextBatcher(_core.TextBatcher):
             return self._generate(prompt, cancellation, **options)
 
         if self._calls >= self._most:
-            raise ResourceExhaustedError(f"{self._calls} calls wait already, of {self._most} that may")
+            raise OverloadedError(f"{self._calls} calls wait already, of {self._most} that may")
         self._calls += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._waiters(), call)

@@ -146,8 +146,9 @@ def load(
             torchscript. Where the golden samples do not hold, the next lower one is used, and
             `Model.info.optimization` says why.
         precision: "packaged"; "bfloat16" (engine graph), in which the golden samples must hold too; "int8",
-            the same for weights of linear layers in 8 bits, computing in float32; or "fastest", which is
-            bfloat16 where the processor computes in it and they hold.
+            the same for weights of linear layers in 8 bits, and for what meets them where the processor
+            multiplies bytes; or "fastest", which is bfloat16 where the processor computes in it and they
+            hold.
         max_error: absolute and relative, of floating outputs in another precision than the package's; 0
             keeps the package's tolerance.
         map_file: weights of a `model.pt2` are used where the file has them, which loads faster and shares

@@ -32,7 +32,7 @@ enum class Optimization : std::uint8_t {
 enum class Precision : std::uint8_t {
   kPackaged,  ///< as the package has it
   kBFloat16,  ///< what is float32 in bfloat16, between inputs and outputs as they are; engine graph only
-  kInt8,      ///< weights of linear layers in 8 bits with a scale for each output, computing in float32; engine graph, CPU
+  kInt8,      ///< weights of linear layers in 8 bits, and what meets them where the processor multiplies bytes; engine graph, CPU
   kFastest,   ///< kBFloat16 where this processor computes in it and the golden samples hold, else kPackaged
 };
 

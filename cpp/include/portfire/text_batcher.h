@@ -47,7 +47,7 @@ class PORTFIRE_EXPORT TextBatcher {
 
   /// Waits for its turn and its texts. `cancelled`, where there is one, is asked some twenty times a second meanwhile, on the thread
   /// that called; true gives the texts up: their place is free after the step that runs. Throws what `Model::run` throws,
-  /// kResourceExhausted where too many wait, kCancelled where they were given up.
+  /// kOverloaded where too many wait, kCancelled where they were given up.
   Generation generate(const Input& prompt, const GenerateOptions& options = {}, const std::function<bool()>& cancelled = {});
   /// A text that is written whether or not it is asked for; the stream may outlive the batcher. Given up or cancelled, its
   /// place is free after the step that runs. Throws as `generate`, and kInvalidArgument on more than one text.

@@ -133,7 +133,7 @@ TEST(TextWorker, RefusesWhatItCannotTake) {
   gate.open(1);
   while (worker.stats().sequences == 0) std::this_thread::yield();
   for (int k = 0; k < 3; ++k) tickets.push_back(worker.submit(sums.writing({1, 2}, {.max_new_tokens = 3})));
-  test::expect_error([&] { (void)worker.submit(sums.writing({1}, {})); }, ErrorCode::kResourceExhausted, "3 prompts wait already, of 3 that may");
+  test::expect_error([&] { (void)worker.submit(sums.writing({1}, {})); }, ErrorCode::kOverloaded, "3 prompts wait already, of 3 that may");
   gate.open(kAll);
   for (const auto& ticket : tickets) EXPECT_EQ(ticket->wait().text(), "362");
   EXPECT_EQ(worker.submit(sums.writing({1, 2}, {.max_new_tokens = 1}))->wait().text(), "3");

@@ -30,6 +30,7 @@ constexpr Pass kPasses[] = {{"fold_constants", fold_constants, Level::kFreeze, f
                             {"fold_batch_norms", fold_batch_norms, Level::kFreeze},
                             {"fuse_attention", fuse_attention, Level::kFull, false, false},
                             {"attend_directly", attend_directly, Level::kFull},
+                            {"turn_pairs", turn_pairs, Level::kFull},
                             {"norm_directly", norm_directly, Level::kFull, true, false},
                             {"pack_convolutions", pack_convolutions, Level::kFull},
                             {"pack_linears", pack_linears, Level::kFull},

@@ -39,6 +39,9 @@ void fuse_attention(Block& block);
 /// Attention for one query a head, and the writing of rows to a state, go to kernels of our own where they can.
 void attend_directly(Block& block);
 
+/// Rotary positions of neighbouring channels, written with `unbind` and `stack`, become one kernel.
+void turn_pairs(Block& block);
+
 /// Layer norms over the last axis, and norms by the root mean square, go to a kernel of our own.
 void norm_directly(Block& block);
 

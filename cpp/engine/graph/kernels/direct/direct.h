@@ -127,7 +127,7 @@ struct PointwiseChain {
   float* y = nullptr;
 };
 
-/// How the values of a linear layer's weight are kept. What is computed is float32.
+/// How the values of a linear layer's weight are kept. What is computed is float32, but for EightBits.
 enum class Kept { kFloat32, kBFloat16, kInt8 };
 
 /// Values of one output, for inputs in a row, that a word of 32 bits holds, the first in its lowest bits.

@@ -14,9 +14,11 @@ struct LinearWeight {
   std::int64_t outputs = 0, inputs = 0;
   at::Tensor words;  ///< [panels, words, width], float32 or int32
   at::Tensor scale;  ///< of kInt8, else undefined
+  at::Tensor sums;   ///< int32, as LinearOfBytes has them; defined where the inputs are to be bytes
 };
 
-/// `weight` float32 [O, I]. In int8 the largest value of each output becomes 127 or -127, and the others what is nearest.
+/// `weight` float32 [O, I]. In int8 the largest value of each output becomes 127 or -127, and the others what is nearest; where the
+/// processor multiplies bytes, rows that meet it are rounded to bytes.
 LinearWeight packed_linear_weight(const at::Tensor& weight, Kept kept);
 
 /// x [..., I] float32 on the CPU -> [..., O]; `bias` as `packed_bias` gives it; `other`, where defined, has the result's shape

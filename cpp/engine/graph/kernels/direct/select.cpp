@@ -1,4 +1,5 @@
 #include "engine/graph/kernels/direct/direct.h"
+#include "engine/graph/kernels/direct/eight_bits.h"
 
 namespace portfire::graph::direct {
 
@@ -10,6 +11,15 @@ const Kernels& kernels() {
   return found;
 #else
   return kBase;
+#endif
+}
+
+const EightBits* eight_bits() {
+#if defined(__x86_64__)
+  static const bool found = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  return found && kVnni.width == kernels().width ? &kVnni : nullptr;
+#else
+  return nullptr;
 #endif
 }
 
