@@ -80,6 +80,7 @@ int main(int argc, char** argv) {
   apps::add_bench(app, status);
   apps::add_tune(app, status);
   apps::add_serve(app, status);
+  apps::add_key(app);
   apps::add_completion(app);
   app.footer("Try: portfire inspect MODEL, or portfire run --help");
   const bool json = wants_json(argc, argv);

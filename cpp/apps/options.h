@@ -41,6 +41,7 @@ void add_verify(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 void add_bench(CLI::App& app, int& status);
 void add_serve(CLI::App& app, int& status);
+void add_key(CLI::App& app);
 void add_tune(CLI::App& app, int& status);
 void add_completion(CLI::App& app);
 

@@ -17,6 +17,8 @@
 #include "core/text.h"
 #include "serving/repository.h"
 #include "serving/watcher.h"
+#include "transport/doors.h"
+#include "transport/http/guarded.h"
 #include "transport/http/server.h"
 #include "transport/routes/metrics.h"
 #include "transport/routes/open_inference.h"
@@ -33,6 +35,7 @@ struct Options : ModelOptions {
   std::int64_t max_delay_us = 0;
   bool no_watch = false;
   int drain_seconds = 30;
+  std::string keys;
 };
 
 /// Lines on standard error, for people or (`json`) for programs. Thread-safe.
@@ -117,6 +120,7 @@ void serve(Options& options) {
   options.watcher.watches = !options.no_watch;
   (void)serving::look_in(options.path);  // throws now rather than on another thread
 
+  Doors doors = options.keys.empty() ? Doors() : Doors::from_file(options.keys);
   std::atomic<bool> stopping = false;
   routes::Router router;
   http::Server server(options.http);  // outlives all that may still answer
@@ -130,7 +134,7 @@ void serve(Options& options) {
   routes::add_tasks(router, site);
   routes::add_texts(router, site);
   routes::add_metrics(router, site, [&server] { return server.stats(); });
-  server.start([&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); });
+  server.start(http::guarded(doors, [&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); }));
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
   log.line("listening", cat("listening on ", scheme, "://", options.http.address, ":", server.port(), "/"), {{"address", options.http.address}, {"port", server.port()}});
   wait_for_end();
@@ -152,6 +156,7 @@ void add_serve(CLI::App& app, int& status) {
   command->add_option("--tls-certificate", options->http.certificate, "Speak TLS: a PEM file with the certificate and its chain")->type_name("FILE");
   command->add_option("--tls-key", options->http.private_key, "The certificate's private key, a PEM file")->type_name("FILE");
   command->add_option("--tls-clients", options->http.client_authority, "Only clients with a certificate that this authority signed, a PEM file")->type_name("FILE");
+  command->add_option("--keys", options->keys, "Only callers with a key: a file of hashes (see portfire key)")->type_name("FILE");
   command->add_option("--max-body", options->http.max_body, "Longest body of a request, in bytes")->type_name("N")->capture_default_str();
   command->add_option("--max-connections", options->http.max_connections, "More are closed at once")->type_name("N")->capture_default_str();
   command->add_option("--latest", options->repository.latest, "Newest versions of each model to serve")->type_name("N")->capture_default_str()->check(CLI::PositiveNumber);
@@ -165,6 +170,19 @@ void add_serve(CLI::App& app, int& status) {
   command->callback([options, &status] {
     status = 0;
     serve(*options);
+  });
+}
+
+void add_key(CLI::App& app) {
+  auto name = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("key", "Make a key for callers of portfire serve");
+  command->add_option("NAME", *name, "Whose key it is: letters, digits, '.', '_' and '-'")->required();
+  command->footer("The key goes to standard output, its line for --keys FILE to standard error. Example:\n  portfire key alice 2>> keys.txt");
+  command->callback([name] {
+    if (!serving::is_model_name(*name)) throw Error(ErrorCode::kInvalidArgument, cat("the name ", quoted(*name), " has other characters than letters, digits, '.', '_' and '-'"));
+    const std::string key = Doors::new_key();
+    std::cout << key << '\n';
+    std::cerr << *name << ':' << Doors::hash_of(key) << '\n';
   });
 }
 

@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "serving": {"core", "tasks", "serving"},
     "engine": {"core", "archive", "engine"},
     "api": {"core", "archive", "codecs", "tasks", "serving", "engine", "api"},
-    "transport": {"core", "codecs", "serving", "transport"},
+    "transport": {"core", "archive", "codecs", "serving", "transport"},
     "apps": {"core", "apps"},
     "include": set(),
 }

@@ -1,0 +1,49 @@
+#include "transport/http/guarded.h"
+
+#include <utility>
+#include <vector>
+
+#include "transport/http/head.h"
+#include "transport/routes/target.h"
+
+namespace portfire::http {
+namespace {
+
+bool is_open(std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  return path == "/" || path.starts_with("/page/") || path.starts_with("/v2/health/");
+}
+
+/// What loads or unloads models; the path as the router will see it, so that no escape hides it.
+bool is_control(std::string_view target) {
+  const std::vector<std::string> path = routes::target_of(target).path;
+  return path.size() >= 2 && path[0] == "v2" && path[1] == "repository" && path.back() != "index";
+}
+
+}  // namespace
+
+Handler guarded(Doors& doors, Handler handler) {
+  if (!doors.asks()) return handler;
+  return [&doors, handler = std::move(handler)](Request& request, const std::shared_ptr<Exchange>& exchange) {
+    if (is_open(request.target())) return handler(request, exchange);
+    std::optional<std::string_view> credential = request.header("Authorization");
+    if (!credential) credential = request.header("X-API-Key");
+    const bool controls = is_control(request.target());
+    Reply reply;
+    switch (doors.admit(credential, controls)) {
+      case Doors::Verdict::kCome: return handler(request, exchange);
+      case Doors::Verdict::kUnknown:
+        reply = error_reply(401, "unauthenticated", "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY");
+        reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+        break;
+      case Doors::Verdict::kTooOften:
+        reply = error_reply(429, "overloaded", "this key has made all the requests of this second; come again later");
+        reply.headers.emplace_back("Retry-After", "1");
+        break;
+      case Doors::Verdict::kForbidden: reply = error_reply(403, "forbidden", "this key may not load or unload models"); break;
+    }
+    exchange->send(std::move(reply));
+  };
+}
+
+}  // namespace portfire::http
