@@ -19,6 +19,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,6 @@ import torch
 from models import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
-PORT = 18100
 KINDS = 8  # sets of weights
 
 
@@ -62,7 +62,7 @@ class Counts:
 
 
 def client(
-    seed: int, x: np.ndarray, expected: np.ndarray, totals: multiprocessing.Array, threads: int
+    port: int, x: np.ndarray, expected: np.ndarray, totals: multiprocessing.Array, threads: int
 ) -> None:  # type: ignore[valid-type]
     described = {"name": "input", "shape": list(x.shape), "datatype": "FP32"}
     head = {
@@ -74,7 +74,7 @@ def client(
     failures = Path(tempfile.gettempdir()) / f"soak-failures-{os.getppid()}"
 
     def ask() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         while True:
             counts = Counts()
             try:
@@ -152,6 +152,9 @@ def main() -> int:
     options = parser.parse_args()
     chance = random.Random(options.seed)
     program = os.environ.get("PORTFIRE_BIN", str(ROOT / "build/dev/bin/portfire"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as scratch:
         files, x, expected = make(Path(scratch))
         folder = Path(scratch) / "models" / "swapped"
@@ -159,24 +162,24 @@ def main() -> int:
         shutil.copy(files[1], folder / "1/model.pt2")
         log = Path(scratch) / "log"
         with log.open("w") as errors:
-            command = [program, "serve", str(folder.parent), "--port", str(PORT), "--max-batch", "64"]
+            command = [program, "serve", str(folder.parent), "--port", str(port), "--max-batch", "64"]
             server = subprocess.Popen(command, stderr=errors)
         for _ in range(200):
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/v2/health/ready", timeout=5).close()
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=5).close()
                 break
             except OSError:
                 time.sleep(0.05)
         totals = multiprocessing.Array("q", 3)
         threads = 8
-        arguments = (x, expected, totals, threads)
 
-        def start(seed: int) -> multiprocessing.Process:
-            process = multiprocessing.Process(target=client, args=(seed, *arguments), daemon=True)
+        def start() -> multiprocessing.Process:
+            arguments = (port, x, expected, totals, threads)
+            process = multiprocessing.Process(target=client, args=arguments, daemon=True)
             process.start()
             return process
 
-        clients = [start(k) for k in range(max(1, options.clients // threads))]
+        clients = [start() for _ in range(max(1, options.clients // threads))]
         end = time.monotonic() + options.minutes * 60
         happened: dict[str, int] = {}
         memory = []
@@ -189,7 +192,7 @@ def main() -> int:
             victim = chance.randrange(len(clients))
             os.kill(clients[victim].pid or 0, signal.SIGKILL)
             clients[victim].join()
-            clients[victim] = start(version)
+            clients[victim] = start()
             killed += 1
             memory.append(resident_mib(server.pid))
         alive = server.poll() is None
