@@ -1,4 +1,4 @@
-"""Clients that never stop while models are swapped, broken and removed: tools/bench/soak.py, for a short while."""
+"""Clients that never stop while models are swapped, broken and removed: tools/bench/soak.py, for a while."""
 
 from __future__ import annotations
 
