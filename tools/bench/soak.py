@@ -26,8 +26,8 @@ import tempfile
 import threading
 import time
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,16 +54,8 @@ def make(folder: Path) -> tuple[list[Path], np.ndarray, np.ndarray]:
     return files, x.numpy(), np.stack(expected)
 
 
-@dataclass
-class Counts:
-    answered: int = 0
-    wrong: int = 0
-    failed: int = 0
-
-
-def client(
-    port: int, x: np.ndarray, expected: np.ndarray, totals: multiprocessing.Array, threads: int
-) -> None:  # type: ignore[valid-type]
+def client(port: int, x: np.ndarray, expected: np.ndarray, counts: Any, first: int, threads: int) -> None:
+    """Thread k counts in `counts` (int64, three for each thread of all clients) at 3 * (first + k)."""
     described = {"name": "input", "shape": list(x.shape), "datatype": "FP32"}
     head = {
         "inputs": [{**described, "parameters": {"binary_data_size": x.nbytes}}],
@@ -73,10 +65,10 @@ def client(
     headers = {"Inference-Header-Content-Length": str(len(text))}
     failures = Path(tempfile.gettempdir()) / f"soak-failures-{os.getppid()}"
 
-    def ask() -> None:
+    def ask(thread: int) -> None:
+        at = 3 * (first + thread)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         while True:
-            counts = Counts()
             try:
                 connection.request("POST", "/v2/models/swapped/infer", text + x.tobytes(), headers)
                 reply = connection.getresponse()
@@ -87,22 +79,18 @@ def client(
                 version = int(json.loads(body[:size])["model_version"])
                 y = np.frombuffer(body[size:], np.float32).reshape(-1, 10)
                 good = np.allclose(y, expected[version % KINDS], atol=1e-4, rtol=1e-4)
-                counts.answered += 1
-                counts.wrong += not good
+                counts[at] += 1
+                counts[at + 1] += not good
             except (OSError, http.client.HTTPException) as error:
-                counts.failed += 1
+                counts[at + 2] += 1
                 with failures.open("a") as file:
                     file.write(f"{error!r}\n")
                 connection.close()
                 time.sleep(0.05)
-            with totals.get_lock():
-                totals[0] += counts.answered
-                totals[1] += counts.wrong
-                totals[2] += counts.failed
 
-    for _ in range(threads - 1):
-        threading.Thread(target=ask, daemon=True).start()
-    ask()
+    for thread in range(1, threads):
+        threading.Thread(target=ask, args=(thread,), daemon=True).start()
+    ask(0)
 
 
 def change(folder: Path, version: int, files: list[Path], chance: random.Random) -> str:
@@ -170,16 +158,18 @@ def main() -> int:
                 break
             except OSError:
                 time.sleep(0.05)
-        totals = multiprocessing.Array("q", 3)
         threads = 8
+        processes = max(1, options.clients // threads)
+        # Without a lock, which a client that is killed would keep.
+        counts = multiprocessing.Array("q", 3 * threads * processes, lock=False)
 
-        def start() -> multiprocessing.Process:
-            arguments = (port, x, expected, totals, threads)
+        def start(k: int) -> multiprocessing.Process:
+            arguments = (port, x, expected, counts, k * threads, threads)
             process = multiprocessing.Process(target=client, args=arguments, daemon=True)
             process.start()
             return process
 
-        clients = [start() for _ in range(max(1, options.clients // threads))]
+        clients = [start(k) for k in range(processes)]
         end = time.monotonic() + options.minutes * 60
         happened: dict[str, int] = {}
         memory = []
@@ -192,7 +182,7 @@ def main() -> int:
             victim = chance.randrange(len(clients))
             os.kill(clients[victim].pid or 0, signal.SIGKILL)
             clients[victim].join()
-            clients[victim] = start()
+            clients[victim] = start(victim)
             killed += 1
             memory.append(resident_mib(server.pid))
         alive = server.poll() is None
@@ -200,7 +190,7 @@ def main() -> int:
             one.kill()
         server.terminate()
         server.wait(60)
-        answered, wrong, failed = totals[:]
+        answered, wrong, failed = (sum(counts[k::3]) for k in range(3))
         print(f"{answered} answers, {wrong} wrong, {failed} failed; {killed} clients killed")
         print("changes: " + ", ".join(f"{count} {what}" for what, count in sorted(happened.items())))
         quarter = max(1, len(memory) // 4)
