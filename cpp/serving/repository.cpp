@@ -177,6 +177,8 @@ bool Repository::follow(const std::string& name, const std::map<std::int64_t, Fo
   for (const std::int64_t number : known) {
     if (kept.contains(number)) continue;
     const bool gone = !found.contains(number);
+    // Whoever replaces a version may remove it before the next one is ready, or before anybody knows that that one is rubbish.
+    if (gone && ready == 0 && !found.empty() && !unloaded) continue;
     drop(name, number, unloaded ? "unloaded" : gone ? "its files are gone" : "other versions are served");
     if (gone) {
       const std::lock_guard lock(mutex_);
@@ -213,8 +215,11 @@ bool Repository::replace(const std::string& name, std::int64_t version, const Fo
     answers = own.served != nullptr;
   }
   if (failure) {
+    // Clients read this: where the folder lies is not theirs to know.
+    std::string reason = failure->what();
+    for (std::size_t at = 0; (at = reason.find(found.path, at)) != std::string::npos;) reason.erase(at, found.path.size()).insert(at, cat(name, '/', version));
     set_status(name, version, answers ? VersionState::kReady : VersionState::kFailed,
-               cat(failure->what(), answers ? "; what was loaded before goes on" : ""), "failed");
+               cat(reason, answers ? "; what was loaded before goes on" : ""), "failed");
   } else {
     set_status(name, version, VersionState::kReady, "", before != nullptr ? "replaced" : "ready");
   }

@@ -48,7 +48,7 @@ struct RepositoryOptions {
 
 /// The models of a folder. `refresh` makes what is served follow what lies there; a version is opened, verified and warmed
 /// beside the one that answers and then put in its place, and calls that have begun end on the old one. What cannot be
-/// loaded stays out, and what it would have replaced goes on. Thread-safe.
+/// loaded stays out, and what it would have replaced goes on, also when its files are gone by then. Thread-safe.
 class Repository {
  public:
   /// Refers to `crew`. Nothing is loaded yet.

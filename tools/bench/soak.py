@@ -97,6 +97,7 @@ def change(folder: Path, version: int, files: list[Path], chance: random.Random)
     """One thing that happens to the folder; the version that it is about is the newest."""
     target = folder / str(version)
     source = files[version % KINDS]
+    size = source.stat().st_size  # of all of them
     what = chance.choice(["renamed", "renamed", "slow", "rubbish", "cut short", "replaced"])
     if what == "replaced":
         newest = max((int(one.name) for one in folder.iterdir() if one.name.isdigit()), default=0)
@@ -119,9 +120,12 @@ def change(folder: Path, version: int, files: list[Path], chance: random.Random)
     else:
         data = source.read_bytes()
         (target / "model.pt2").write_bytes(os.urandom(4096) if what == "rubbish" else data[: len(data) // 2])
-    old = sorted((int(one.name) for one in folder.iterdir() if one.name.isdigit()), reverse=True)
-    for gone in old[6:]:
-        shutil.rmtree(folder / str(gone))
+    # Old ones go, but for the newest that was whole, which answers.
+    numbers = sorted((int(one.name) for one in folder.iterdir() if one.name.isdigit()), reverse=True)
+    whole = [number for number in numbers if (folder / str(number) / "model.pt2").stat().st_size == size]
+    for gone in numbers:
+        if gone < whole[0]:
+            shutil.rmtree(folder / str(gone))
     return what
 
 
