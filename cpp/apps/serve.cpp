@@ -18,6 +18,7 @@
 #include "serving/repository.h"
 #include "serving/watcher.h"
 #include "transport/http/server.h"
+#include "transport/notify.h"
 #include "transport/routes/open_inference.h"
 #include "transport/routes/router.h"
 #include "transport/routes/texts.h"
@@ -128,10 +129,13 @@ void serve(Options& options) {
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);
   routes::add_texts(router, site);
-  server.start([&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); });
+  service::Heartbeat heart;  // beats on the server's thread: one that hangs is noticed
+  server.start([&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); },
+               [&] { heart.beat(!stopping && repository.settled()); });
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
   log.line("listening", cat("listening on ", scheme, "://", options.http.address, ":", server.port(), "/"), {{"address", options.http.address}, {"port", server.port()}});
   wait_for_end();
+  service::notify("STOPPING=1");
   log.line("stopping", cat("stopping: waiting for what has begun, at most ", options.drain_seconds, " s"));
   stopping = true;
   server.stop(std::chrono::seconds(options.drain_seconds));
