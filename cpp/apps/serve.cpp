@@ -20,6 +20,7 @@
 #include "transport/doors.h"
 #include "transport/http/guarded.h"
 #include "transport/http/server.h"
+#include "transport/notify.h"
 #include "transport/routes/metrics.h"
 #include "transport/routes/open_inference.h"
 #include "transport/routes/router.h"
@@ -134,10 +135,13 @@ void serve(Options& options) {
   routes::add_tasks(router, site);
   routes::add_texts(router, site);
   routes::add_metrics(router, site, [&server] { return server.stats(); });
-  server.start(http::guarded(doors, [&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); }));
+  service::Heartbeat heart;  // beats on the server's thread: one that hangs is noticed
+  server.start(http::guarded(doors, [&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); }),
+               [&] { heart.beat(!stopping && repository.settled()); });
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
   log.line("listening", cat("listening on ", scheme, "://", options.http.address, ":", server.port(), "/"), {{"address", options.http.address}, {"port", server.port()}});
   wait_for_end();
+  service::notify("STOPPING=1");
   log.line("stopping", cat("stopping: waiting for what has begun, at most ", options.drain_seconds, " s"));
   stopping = true;
   server.stop(std::chrono::seconds(options.drain_seconds));

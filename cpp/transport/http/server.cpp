@@ -66,6 +66,7 @@ struct Server::Impl {
   asio::steady_timer breath{io};
   asio::steady_timer ticks{io};
   std::vector<std::weak_ptr<AnySession>> sessions;
+  std::function<void()> often;
   std::thread thread;
 
   void tick() {
@@ -78,6 +79,7 @@ struct Server::Impl {
         if (session != nullptr) session->tick(now);
         return session == nullptr;
       });
+      if (often) often();
       tick();
     });
   }
@@ -151,8 +153,9 @@ Server::Server(const ServerOptions& options) : impl_(std::make_unique<Impl>()) {
   if (!options.unix_socket.empty()) impl_->listen_on_unix(options.unix_socket);
 }
 
-void Server::start(Handler handler) {
+void Server::start(Handler handler, std::function<void()> often) {
   impl_->shared->handler = std::move(handler);
+  impl_->often = std::move(often);
   impl_->accept<TcpSocket>(*impl_->acceptor);
   if (impl_->local) impl_->accept<LocalSocket>(*impl_->local);
   impl_->tick();
