@@ -86,13 +86,37 @@ TEST_F(OneQueryTest, ARowIsTheSameAmongOthersAndWithMoreRoom) {
   }
 }
 
+TEST_F(OneQueryTest, OfManyQueriesEachIsAsAlone) {
+  const at::Tensor q = at::randn({3, 37, 4, 24}).transpose(1, 2), k = at::randn({3, 2, 90, 24}), v = at::randn({3, 2, 90, 20});
+  const at::Tensor causal = (at::arange(90).view({1, 1, 1, 90}) <= (at::arange(37) + 20).view({1, 1, 37, 1}));
+  at::Tensor holes = at::rand({3, 4, 37, 90}) < 0.5;
+  holes.select(3, 0).fill_(true);
+  const int before = at::get_num_threads();
+  for (const at::Tensor& mask : {causal, holes, holes.narrow(2, 5, 1), holes.narrow(0, 1, 1).narrow(1, 2, 1)}) {
+    at::set_num_threads(kMostThreads);
+    const at::Tensor y = attended(2, q, k, v, mask);
+    at::set_num_threads(before);
+    EXPECT_TRUE(at::allclose(y, right(q, k, v, mask, 1 / std::sqrt(24.0)), 1e-5, 2e-6));
+    EXPECT_TRUE(y.transpose(1, 2).is_contiguous());
+    for (std::int64_t s = 0; s < 37; ++s) {
+      const at::Tensor of_query = mask.size(2) == 1 ? mask : mask.narrow(2, s, 1);
+      ASSERT_TRUE(at::equal(attended(2, q.narrow(2, s, 1), k, v, of_query), y.narrow(2, s, 1))) << s;
+    }
+  }
+  at::Tensor nothing = holes.clone();
+  nothing.select(2, 36).fill_(false);
+  const at::Tensor all_k = k.repeat_interleave(2, 1), all_v = v.repeat_interleave(2, 1);
+  EXPECT_TRUE(at::allclose(attended(2, q, k, v, nothing), at::scaled_dot_product_attention(q, all_k, all_v, nothing), 0, 0, true));
+}
+
 TEST_F(OneQueryTest, AllElseIsLibTorchs) {
   const at::Tensor q = at::randn({2, 4, 3, 8}), k = at::randn({2, 4, 9, 8}), v = at::randn({2, 4, 9, 8}), one = q.narrow(2, 0, 1);
   const at::Tensor mask = at::rand({2, 1, 3, 9}) < 0.5;
   const auto op = [](const at::Tensor& x, const at::Tensor& y, const at::Tensor& z, const std::optional<at::Tensor>& m, bool causal = false) {
     return at::scaled_dot_product_attention(x, y, z, m, 0.0, causal);
   };
-  EXPECT_TRUE(at::equal(attended(1, q, k, v, mask), op(q, k, v, mask)));
+  const at::Tensor weights = at::randn({2, 1, 3, 9});
+  EXPECT_TRUE(at::equal(attended(1, q, k, v, weights), op(q, k, v, weights)));
   EXPECT_TRUE(at::equal(attended(1, q, k, v, c10::IValue()), op(q, k, v, {})));
   EXPECT_TRUE(at::equal(attended(1, one, k, v, c10::IValue(), true), op(one, k, v, {}, true)));
   const at::Tensor added = at::randn({2, 1, 1, 9}), hidden = at::zeros({2, 1, 1, 9}, at::kBool);

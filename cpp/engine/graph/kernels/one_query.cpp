@@ -35,7 +35,7 @@ class OneQuery final : public Kernel {
     const bool plain = stack[4].toDouble() == 0 && !stack[5].toBool() && !stack[7].toBool();
     const std::optional<double> scale = stack[6].toOptional<double>();
     at::Tensor y;
-    if (plain && takes(q, k, v) && (!mask || shows_something(*mask, q, k))) {
+    if (plain && takes(q, k, v, mask.has_value()) && (!mask || shows_something(*mask, q, k))) {
       y = attended(q, k, v, mask.value_or(at::Tensor()), scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3)))));
     } else {
       const auto all = [this](const at::Tensor& x) { return repeats_ == 1 ? x : x.repeat_interleave(repeats_, 1); };
@@ -46,8 +46,10 @@ class OneQuery final : public Kernel {
   }
 
  private:
-  bool takes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
-    if (!is_plain(q) || !is_plain(k) || !is_plain(v) || q.size(2) != 1) return false;
+  /// Many queries are LibTorch's where all places are seen, or where there are many of them: it takes blocks of both.
+  bool takes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool is_masked) const {
+    constexpr std::int64_t kMostPlaces = 1 << 9;
+    if (!is_plain(q) || !is_plain(k) || !is_plain(v) || (q.size(2) != 1 && (!is_masked || k.size(2) > kMostPlaces))) return false;
     return k.size(0) == q.size(0) && v.size(0) == q.size(0) && k.size(1) * repeats_ == q.size(1) && v.size(1) == k.size(1) && v.size(2) == k.size(2) && k.size(3) == q.size(3);
   }
 
@@ -55,33 +57,36 @@ class OneQuery final : public Kernel {
   static bool shows_something(const at::Tensor& mask, const at::Tensor& q, const at::Tensor& k) {
     const auto fits = [](std::int64_t size, std::int64_t whole) { return size == 1 || size == whole; };
     if (!mask.is_cpu() || mask.scalar_type() != at::kBool || mask.dim() != 4 || mask.size(3) != k.size(2) || mask.stride(3) != 1) return false;
-    if (mask.size(2) != 1 || !fits(mask.size(0), q.size(0)) || !fits(mask.size(1), q.size(1))) return false;
+    if (!fits(mask.size(2), q.size(2)) || !fits(mask.size(0), q.size(0)) || !fits(mask.size(1), q.size(1))) return false;
     for (std::int64_t n = 0; n < mask.size(0); ++n) {
       for (std::int64_t h = 0; h < mask.size(1); ++h) {
-        const bool* const row = mask.const_data_ptr<bool>() + n * mask.stride(0) + h * mask.stride(1);
-        if (std::find(row, row + mask.size(3), true) == row + mask.size(3)) return false;
+        for (std::int64_t s = 0; s < mask.size(2); ++s) {
+          const bool* const row = mask.const_data_ptr<bool>() + n * mask.stride(0) + h * mask.stride(1) + s * mask.stride(2);
+          if (std::find(row, row + mask.size(3), true) == row + mask.size(3)) return false;
+        }
       }
     }
     return true;
   }
 
   static at::Tensor attended(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask, double scale) {
-    at::Tensor y = direct::make_empty({q.size(0), q.size(1), 1, v.size(3)});
-    direct::OneQuery task{.q = q.const_data_ptr<float>(), .q_row = q.stride(0), .q_head = q.stride(1), .k = k.const_data_ptr<float>(), .k_row = k.stride(0),
+    at::Tensor y = direct::make_empty({q.size(0), q.size(2), q.size(1), v.size(3)});
+    direct::OneQuery task{.q = q.const_data_ptr<float>(), .q_row = q.stride(0), .q_head = q.stride(1), .q_query = q.stride(2), .k = k.const_data_ptr<float>(), .k_row = k.stride(0),
                           .k_head = k.stride(1), .k_place = k.stride(2), .v = v.const_data_ptr<float>(), .v_row = v.stride(0), .v_head = v.stride(1),
-                          .v_place = v.stride(2), .scale = static_cast<float>(scale), .y = y.mutable_data_ptr<float>(), .heads = q.size(1),
+                          .v_place = v.stride(2), .scale = static_cast<float>(scale), .y = y.mutable_data_ptr<float>(), .queries = q.size(2), .heads = q.size(1),
                           .kv_heads = k.size(1), .places = k.size(2), .size = q.size(3), .value_size = v.size(3)};
     if (mask.defined()) {
       task.mask = reinterpret_cast<const unsigned char*>(mask.const_data_ptr<bool>());
       task.mask_row = step_of(mask, 0);
       task.mask_head = step_of(mask, 1);
+      task.mask_query = step_of(mask, 2);
     }
     const std::int64_t products = std::max<std::int64_t>(1, task.places * (task.size + task.value_size));
-    at::parallel_for(0, q.size(0) * q.size(1), std::max<std::int64_t>(1, direct::kProductsOfAThread / products), [&](std::int64_t first, std::int64_t last) {
+    at::parallel_for(0, q.size(0) * q.size(1) * q.size(2), std::max<std::int64_t>(1, direct::kProductsOfAThread / products), [&](std::int64_t first, std::int64_t last) {
       const auto scores = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(task.places + direct::kernels().width));
       direct::kernels().attend(task, first, last, scores.get());
     });
-    return y;
+    return y.transpose(1, 2);  // as LibTorch's lies
   }
 
   std::int64_t repeats_;

@@ -69,10 +69,10 @@ void add_up(const float* weights, const float* v, std::int64_t step, std::int64_
 
 void attend(const OneQuery& p, std::int64_t first, std::int64_t last, float* scores) {
   for (std::int64_t task = first; task < last; ++task) {
-    const std::int64_t n = task / p.heads, h = task % p.heads, group = h / (p.heads / p.kv_heads);
-    const float* q = p.q + n * p.q_row + h * p.q_head;
+    const std::int64_t n = task / p.queries / p.heads, h = task / p.queries % p.heads, at = task % p.queries, group = h / (p.heads / p.kv_heads);
+    const float* q = p.q + n * p.q_row + h * p.q_head + at * p.q_query;
     const float* k = p.k + n * p.k_row + group * p.k_head;
-    const unsigned char* mask = p.mask ? p.mask + n * p.mask_row + h * p.mask_head : nullptr;
+    const unsigned char* mask = p.mask ? p.mask + n * p.mask_row + h * p.mask_head + at * p.mask_query : nullptr;
     std::int64_t places = p.places;
     while (mask && places > 0 && !mask[places - 1]) --places;
     const float nothing = -__builtin_inff();
@@ -93,6 +93,7 @@ void attend(const OneQuery& p, std::int64_t first, std::int64_t last, float* sco
       sum += weight;
       store(scores + t, weight);
     }
-    add_up(scores, p.v + n * p.v_row + group * p.v_head, p.v_place, places, 1 / total(sum)[0], p.y + task * p.value_size, p.value_size);
+    float* const y = p.y + ((n * p.queries + at) * p.heads + h) * p.value_size;
+    add_up(scores, p.v + n * p.v_row + group * p.v_head, p.v_place, places, 1 / total(sum)[0], y, p.value_size);
   }
 }

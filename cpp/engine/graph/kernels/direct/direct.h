@@ -149,20 +149,20 @@ struct Linear {
   std::int64_t inputs = 0, outputs = 0;
 };
 
-/// softmax(scale q k^T) v for one query of each head; heads of keys and values serve as many heads of queries in a row each. The
+/// softmax(scale q k^T) v, each query by itself; heads of keys and values serve as many heads of queries in a row each. The
 /// last axis of all lies in one piece. Places that `mask` hides, and those behind the last that it shows, count for nothing.
 struct OneQuery {
   const float* q = nullptr;
-  std::int64_t q_row = 0, q_head = 0;
+  std::int64_t q_row = 0, q_head = 0, q_query = 0;
   const float* k = nullptr;
   std::int64_t k_row = 0, k_head = 0, k_place = 0;
   const float* v = nullptr;
   std::int64_t v_row = 0, v_head = 0, v_place = 0;
   const unsigned char* mask = nullptr;  ///< where there is one: 0 hides a place, and shows one at least
-  std::int64_t mask_row = 0, mask_head = 0;
+  std::int64_t mask_row = 0, mask_head = 0, mask_query = 0;
   float scale = 1;
-  float* y = nullptr;  ///< [rows, heads, value_size]
-  std::int64_t heads = 0, kv_heads = 0, places = 0, size = 0, value_size = 0;
+  float* y = nullptr;  ///< [rows, queries, heads, value_size]
+  std::int64_t queries = 1, heads = 0, kv_heads = 0, places = 0, size = 0, value_size = 0;
 };
 
 /// Kernels of our own, for layers that are over before oneDNN has begun, and where it is slow for those that are not;
@@ -181,7 +181,7 @@ struct Kernels {
   void (*activate)(Activation activation, float* y, std::int64_t count);
   /// Values of y from `first` to `last`; `registers` holds kPointwiseBlock floats for each input and step.
   void (*pointwise)(const PointwiseChain& chain, std::int64_t first, std::int64_t last, float* registers);
-  /// Heads from `first` to `last`, counted through all rows; `scores` holds as many floats as there are places, and a vector.
+  /// Queries from `first` to `last`, counted through all rows and heads; `scores` holds as many floats as there are places, and a vector.
   void (*attend)(const OneQuery& query, std::int64_t first, std::int64_t last, float* scores);
   void (*affine)(const Affine& affine, std::int64_t first_pixel, std::int64_t last_pixel);
   /// Lines of y from `first` to `last`, counted through all images; `line` holds width * channels floats.
