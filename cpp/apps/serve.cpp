@@ -8,6 +8,8 @@
 #include <ctime>
 #include <iostream>
 #include <mutex>
+#include <optional>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -18,6 +20,7 @@
 #include "serving/repository.h"
 #include "serving/watcher.h"
 #include "transport/doors.h"
+#include "transport/grpc/server.h"
 #include "transport/http/guarded.h"
 #include "transport/http/server.h"
 #include "transport/notify.h"
@@ -31,6 +34,8 @@ namespace {
 
 struct Options : ModelOptions {
   http::ServerOptions http;
+  std::uint16_t grpc_port = 8001;
+  bool no_grpc = false;
   serving::RepositoryOptions repository;
   serving::WatcherOptions watcher;
   std::int64_t max_delay_us = 0;
@@ -125,6 +130,8 @@ void serve(Options& options) {
   std::atomic<bool> stopping = false;
   routes::Router router;
   http::Server server(options.http);  // outlives all that may still answer
+  std::optional<rpc::Server> grpc;
+  if (!options.no_grpc) grpc.emplace(options.http, options.grpc_port);
   serving::Crew crew(processors);
   serving::Repository repository(options.repository, serving_loader(load), crew);
   serving::Watcher watcher(repository, options.watcher, [&log](const std::string& failure) { log.line("folder", failure); });
@@ -140,11 +147,20 @@ void serve(Options& options) {
                [&] { heart.beat(!stopping && repository.settled()); });
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
   log.line("listening", cat("listening on ", scheme, "://", options.http.address, ":", server.port(), "/"), {{"address", options.http.address}, {"port", server.port()}});
+  if (grpc) {
+    grpc->start(site);
+    log.line("listening-grpc", cat("listening on grpc://", options.http.address, ":", grpc->port()), {{"address", options.http.address}, {"port", grpc->port()}});
+  }
   wait_for_end();
   service::notify("STOPPING=1");
   log.line("stopping", cat("stopping: waiting for what has begun, at most ", options.drain_seconds, " s"));
   stopping = true;
-  server.stop(std::chrono::seconds(options.drain_seconds));
+  const std::chrono::seconds limit(options.drain_seconds);
+  std::thread draining([&grpc, limit] {
+    if (grpc) grpc->stop(limit);
+  });
+  server.stop(limit);
+  draining.join();
   log.line("stopped", "stopped");
 }
 
@@ -152,10 +168,12 @@ void serve(Options& options) {
 
 void add_serve(CLI::App& app, int& status) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("serve", "Answer HTTP requests with the models of a folder");
+  CLI::App* command = app.add_subcommand("serve", "Answer HTTP and gRPC requests with the models of a folder");
   add_model_options(*command, *options, true);
   command->add_option("--address", options->http.address, "IP address to listen on; 0.0.0.0 is every network")->type_name("IP")->capture_default_str();
   command->add_option("--port", options->http.port, "TCP port; 0 takes one that is free and says which")->type_name("PORT")->capture_default_str();
+  command->add_option("--grpc-port", options->grpc_port, "The same for gRPC")->type_name("PORT")->capture_default_str();
+  command->add_flag("--no-grpc", options->no_grpc, "Speak HTTP alone");
   command->add_option("--unix-socket", options->http.unix_socket, "Listen on a Unix socket too")->type_name("PATH");
   command->add_option("--tls-certificate", options->http.certificate, "Speak TLS: a PEM file with the certificate and its chain")->type_name("FILE");
   command->add_option("--tls-key", options->http.private_key, "The certificate's private key, a PEM file")->type_name("FILE");

@@ -5,44 +5,19 @@
 #include <string>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include <portfire/model.h>
 
 #include "core/text.h"
 #include "transport/http/head.h"
+#include "transport/wire/describe.h"
 #include "transport/wire/infer_json.h"
 
 namespace portfire::routes {
 namespace {
 
-using nlohmann::ordered_json;
 using Served = std::shared_ptr<const serving::Served>;
 
 constexpr const char* kBinaryHeader = "Inference-Header-Content-Length";
-
-ordered_json described(const std::vector<TensorSpec>& specs) {
-  ordered_json all = ordered_json::array();
-  for (const TensorSpec& spec : specs) {
-    ordered_json shape = ordered_json::array();
-    for (const Dimension& axis : spec.shape) shape.push_back(axis.symbol.empty() ? axis.size : -1);
-    all.push_back({{"name", spec.name}, {"datatype", wire::datatype_of(spec.dtype)}, {"shape", std::move(shape)}});
-  }
-  return all;
-}
-
-void send_metadata(const Call& call, const Site& site, const serving::Served& served) {
-  const ModelInfo& info = served.info();
-  ordered_json versions = ordered_json::array();
-  for (const Served& one : site.repository.served()) {
-    if (one->name() == served.name()) versions.push_back(std::to_string(one->version()));
-  }
-  const MethodSpec none{};
-  const MethodSpec& forward = info.signature ? *info.signature : none;
-  call.reply(ordered_json{{"name", served.name()}, {"versions", std::move(versions)}, {"platform", cat("portfire_", info.engine)},
-                          {"inputs", described(forward.inputs)}, {"outputs", described(forward.outputs)}}
-                 .dump());
-}
 
 std::size_t json_bytes_of(const http::Request& request, std::size_t body) {
   const std::optional<std::string_view> given = request.header(kBinaryHeader);
@@ -90,11 +65,7 @@ void send_ready(const Call& call, bool ready, const std::string& why) {
 }  // namespace
 
 void add_open_inference(Router& router, const Site& site) {
-  router.add("GET", "/v2", [](Call& call) {
-    call.reply(ordered_json{{"name", "portfire"}, {"version", version()},
-                            {"extensions", {"binary_tensor_data", "classification", "model_configuration", "model_repository", "model_repository(unload_dependents)", "statistics", "schedule_policy"}}}
-                   .dump());
-  });
+  router.add("GET", "/v2", [](Call& call) { call.reply(wire::server_metadata().dump()); });
   router.add("GET", "/v2/health/live", [](Call& call) { send_ready(call, true, ""); });
   router.add("GET", "/v2/health/ready", [site](Call& call) {
     const bool stopping = site.stopping && site.stopping();
@@ -103,7 +74,7 @@ void add_open_inference(Router& router, const Site& site) {
   for (const bool versioned : {false, true}) {
     const std::string model = versioned ? "/v2/models/{}/versions/{}" : "/v2/models/{}";
     const auto find = [site, versioned](const Call& call) { return site.repository.find(call.parts[0], versioned ? version_in(call.parts[1]) : 0); };
-    router.add("GET", model, [site, find](Call& call) { send_metadata(call, site, *find(call)); });
+    router.add("GET", model, [site, find](Call& call) { call.reply(wire::model_metadata(site.repository, *find(call)).dump()); });
     router.add("GET", model + "/ready", [find](Call& call) {
       (void)find(call);
       send_ready(call, true, "");

@@ -1,0 +1,87 @@
+#include "transport/grpc/infer_call.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/impl/rpc_service_method.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_unary_call.h>
+
+#include "inference.pb.h"
+#include "transport/grpc/infer.h"
+#include "transport/grpc/tag.h"
+
+namespace portfire::rpc {
+namespace {
+
+/// Calls that wait for a client; more that come at once wait for the server's thread.
+constexpr int kArmed = 64;
+
+}  // namespace
+
+/// A call of ModelInfer, and then the next. Used on the server's thread but for `reply` and `fail`.
+class InferCall final : public Replies, public std::enable_shared_from_this<InferCall> {
+ public:
+  InferCall(InferService& service, const routes::Site& site, ::grpc::ServerCompletionQueue& queue) : service_(service), site_(site), queue_(queue) {}
+
+  /// Waits for a client.
+  void arm() {
+    context_.emplace();
+    writer_.emplace(&*context_);
+    request_.Clear();
+    left_ = 2;
+    context_->AsyncNotifyWhenDone(&gone_);
+    begun_.then([self = shared_from_this()](bool ok) { self->begin(ok); });
+    service_.RequestAsyncUnary(0, &*context_, &request_, &*writer_, &queue_, &queue_, &begun_);
+  }
+
+  std::size_t reply(inference::ModelInferResponse& response, bool) override {
+    writer_->Finish(response, ::grpc::Status::OK, &finished_);
+    return 0;
+  }
+  void fail(const std::exception& failure) override { writer_->FinishWithError(status_for(failure), &finished_); }
+
+ private:
+  void begin(bool ok) {
+    if (!ok) return;  // the server stops
+    auto ended = [self = shared_from_this()](bool) { self->end(); };
+    finished_.then(ended);
+    gone_.then([self = shared_from_this()](bool) {
+      if (self->context_->IsCancelled() && self->cancel_) self->cancel_();
+      self->end();
+    });
+    cancel_ = infer(site_, request_, context_->deadline(), shared_from_this(), false);
+  }
+
+  /// After the answer has gone and gRPC is done with the call.
+  void end() {
+    if (--left_ > 0) return;
+    cancel_ = nullptr;
+    arm();
+  }
+
+  InferService& service_;
+  const routes::Site& site_;
+  ::grpc::ServerCompletionQueue& queue_;
+  std::optional<::grpc::ServerContext> context_;
+  std::optional<::grpc::ServerAsyncResponseWriter<inference::ModelInferResponse>> writer_;
+  inference::ModelInferRequest request_;
+  Operation begun_;
+  Operation finished_;
+  Operation gone_;
+  Cancel cancel_;
+  int left_ = 0;
+};
+
+InferService::InferService() {
+  AddMethod(new ::grpc::internal::RpcServiceMethod("/inference.GRPCInferenceService/ModelInfer", ::grpc::internal::RpcMethod::NORMAL_RPC, nullptr));
+  MarkMethodAsync(0);
+}
+
+void InferService::start(const routes::Site& site, ::grpc::ServerCompletionQueue& queue) {
+  for (int k = 0; k < kArmed; ++k) std::make_shared<InferCall>(*this, site, queue)->arm();
+}
+
+}  // namespace portfire::rpc
