@@ -136,7 +136,7 @@ void serve(Options& options) {
   serving::Repository repository(options.repository, serving_loader(load), crew);
   serving::Watcher watcher(repository, options.watcher, [&log](const std::string& failure) { log.line("folder", failure); });
   const routes::Site site{.repository = repository, .crew = crew, .stopping = [&stopping] { return stopping.load(); },
-                          .later = [&watcher](std::function<void()> what) { watcher.post(std::move(what)); }};
+                          .later = [&watcher](std::function<void()> what) { watcher.post(std::move(what)); }, .doors = &doors};
   routes::add_repository(router, site);
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);

@@ -10,6 +10,7 @@
 #include <grpcpp/support/async_unary_call.h>
 
 #include "inference.pb.h"
+#include "transport/grpc/admission.h"
 #include "transport/grpc/infer.h"
 #include "transport/grpc/tag.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 /// Calls that wait for a client; more that come at once wait for the server's thread.
 constexpr int kArmed = 64;
+constexpr const char* kMethod = "/inference.GRPCInferenceService/ModelInfer";
 
 }  // namespace
 
@@ -52,6 +54,7 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
       if (self->context_->IsCancelled() && self->cancel_) self->cancel_();
       self->end();
     });
+    if (const auto status = refused(site_, *context_, kMethod)) return writer_->FinishWithError(*status, &finished_);
     cancel_ = infer(site_, request_, context_->deadline(), shared_from_this(), false);
   }
 
@@ -76,7 +79,7 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
 };
 
 InferService::InferService() {
-  AddMethod(new ::grpc::internal::RpcServiceMethod("/inference.GRPCInferenceService/ModelInfer", ::grpc::internal::RpcMethod::NORMAL_RPC, nullptr));
+  AddMethod(new ::grpc::internal::RpcServiceMethod(kMethod, ::grpc::internal::RpcMethod::NORMAL_RPC, nullptr));
   MarkMethodAsync(0);
 }
 

@@ -58,8 +58,8 @@ void refuse_other_bools(const MessageInput& input, std::string_view bytes) {
 
 /// The tensor owns the bytes; they are not copied.
 Tensor raw_tensor(const MessageInput& input, DType dtype, std::string&& bytes) {
-  const Dims shape = shape_of(input);
   const std::uint64_t wanted = static_cast<std::uint64_t>(elements_of(input)) * size_of(dtype);
+  const Dims shape = shape_of(input);
   if (bytes.size() != wanted) refuse(cat(named(input), " has ", bytes.size(), " bytes of raw contents; ", input.datatype(), " ", shape.to_string(), " takes ", wanted));
   if (dtype == DType::kBool) refuse_other_bools(input, bytes);
   auto owned = std::make_unique<std::string>(std::move(bytes));

@@ -15,9 +15,11 @@ namespace {
 
 constexpr const char* kService = "/inference.GRPCInferenceService/";
 
-/// The same description as over HTTP.
+/// The same description as over HTTP, as far as `message` has its fields.
 void fill(google::protobuf::Message& message, const nlohmann::ordered_json& json) {
-  const auto status = google::protobuf::util::JsonStringToMessage(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), &message);
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;
+  const auto status = google::protobuf::util::JsonStringToMessage(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), &message, options);
   if (!status.ok()) throw Error(ErrorCode::kInternal, cat("no ", message.GetTypeName(), ": ", status.ToString()));
 }
 

@@ -19,6 +19,7 @@
 #include <portfire/error.h>
 
 #include "core/text.h"
+#include "transport/grpc/admission.h"
 #include "transport/grpc/infer_call.h"
 #include "transport/grpc/methods.h"
 
@@ -81,6 +82,7 @@ struct Server::Impl {
         streams_before_look = 2 * streams.size() + 64;
       }
       streams.push_back(taken);
+      if (const auto status = refused(*site, taken->context(), taken->method())) return taken->finish(*status);
       methods.take(taken);
     });
   }

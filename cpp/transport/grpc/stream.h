@@ -31,6 +31,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   /// Waits for a call and hands it over.
   void arm(::grpc::AsyncGenericService& service, Handler handler);
 
+  [[nodiscard]] const ::grpc::ServerContextBase& context() const { return context_; }
   [[nodiscard]] const std::string& method() const { return context_.method(); }
   [[nodiscard]] std::chrono::system_clock::time_point deadline() const { return context_.deadline(); }
 

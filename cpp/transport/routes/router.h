@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "serving/repository.h"
+#include "transport/doors.h"
 #include "transport/http/exchange.h"
 #include "transport/routes/target.h"
 
@@ -19,6 +20,7 @@ struct Site {
   serving::Crew& crew;
   std::function<bool()> stopping;                            ///< true while the server drains
   std::function<void(std::function<void()>)> later;           ///< does it on the thread that loads
+  Doors* doors = nullptr;                                     ///< null: open to everybody
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
