@@ -19,7 +19,9 @@
 #include "serving/watcher.h"
 #include "transport/http/server.h"
 #include "transport/routes/metrics.h"
+#include "transport/routes/model_info.h"
 #include "transport/routes/open_inference.h"
+#include "transport/routes/page.h"
 #include "transport/routes/router.h"
 #include "transport/routes/texts.h"
 
@@ -129,6 +131,8 @@ void serve(Options& options) {
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);
   routes::add_texts(router, site);
+  routes::add_model_info(router, site);
+  routes::add_page(router, site);
   routes::add_metrics(router, site, [&server] { return server.stats(); });
   server.start([&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); });
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
