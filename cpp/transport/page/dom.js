@@ -61,7 +61,9 @@ export async function sentence(reply) {
 }
 
 export function capital(text) {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  // The server calls what it was sent "body"; any other word before a colon is a name.
+  const plain = text.replace(/^body: not /, "this is not ").replace(/^body: /, "");
+  const whole = /^\S+:/.test(plain) ? plain : plain.charAt(0).toUpperCase() + plain.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 
