@@ -49,7 +49,6 @@ function imageForm(info) {
   const chosen = h("p", { class: "hint", role: "status" });
   const take = async (file) => {
     if (!file) return;
-    code.update(/^[\w.-]+$/.test(file.name) ? file.name : "picture.png");
     chosen.textContent = file.name;
     try {
       const bitmap = await createImageBitmap(file);
@@ -59,13 +58,14 @@ function imageForm(info) {
       preview.getContext("2d").drawImage(bitmap, 0, 0, preview.width, preview.height);
       preview.toggleAttribute("data-small", Math.max(bitmap.width, bitmap.height) < 100);
       preview.hidden = false;
+      code.update(/^\w[\w.-]*$/.test(file.name) ? file.name : "picture.png");
     } catch {
       preview.hidden = true; // the server says why it is no picture
     }
     await run(file);
   };
   const input = h("input", { type: "file", id: "picture", accept: "image/png,image/jpeg", onchange: () => void take(input.files[0]) });
-  const drop = h("div", { class: "drop" }, h("label", { for: "picture" }, h("strong", {}, "Choose a picture"), " or drop it here: PNG or JPEG"), input, preview, chosen);
+  const drop = h("div", { class: "drop" }, h("label", { for: "picture" }, h("strong", {}, "Choose a picture"), " or drop it here"), input, preview, chosen);
   for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
     drop.addEventListener(name, (event) => {
       event.preventDefault();
