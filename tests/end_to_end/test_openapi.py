@@ -85,6 +85,7 @@ def test_each_route_is_described(description: Any) -> None:
     assert not missing
 
 
+@pytest.mark.slow
 def test_answers_are_as_described(server: Server, tmp_path: Path) -> None:
     """Requests made up from the description, right and wrong ones: none fails, and none differs from it."""
     (tmp_path / "hooks.py").write_text(_HOOKS)

@@ -88,14 +88,19 @@ function makeCard(name) {
   return { element, link, parts };
 }
 
+/** Null where the server cannot say it now; the next look asks again. */
 async function infoOf(model) {
   const known = infos.get(model.name);
   if (known?.version === model.version) return known.info;
-  const reply = await fetch(`/v1/models/${encodeURIComponent(model.name)}`);
-  if (!reply.ok) return null;
-  const info = await reply.json();
-  infos.set(model.name, { version: info.version, info });
-  return info;
+  try {
+    const reply = await fetch(`/v1/models/${encodeURIComponent(model.name)}`);
+    if (!reply.ok) return null;
+    const info = await reply.json();
+    infos.set(model.name, { version: info.version, info });
+    return info;
+  } catch {
+    return null;
+  }
 }
 
 async function fill(card, model) {
@@ -181,7 +186,11 @@ async function openPanel(models) {
     return;
   }
   const info = await infoOf(model);
-  if (!info || open?.name !== model.name) return;
+  if (open?.name !== model.name) return;
+  if (!info) {
+    open = null;
+    return;
+  }
   panel.replaceChildren(title, info.description ? h("p", { class: "lead" }, info.description) : "", formFor(info), h("h3", {}, "About this model"), details(info));
 }
 
