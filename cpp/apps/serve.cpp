@@ -25,7 +25,9 @@
 #include "transport/http/server.h"
 #include "transport/notify.h"
 #include "transport/routes/metrics.h"
+#include "transport/routes/model_info.h"
 #include "transport/routes/open_inference.h"
+#include "transport/routes/page.h"
 #include "transport/routes/router.h"
 #include "transport/routes/texts.h"
 
@@ -141,6 +143,8 @@ void serve(Options& options) {
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);
   routes::add_texts(router, site);
+  routes::add_model_info(router, site);
+  routes::add_page(router, site);
   routes::add_metrics(router, site, [&server] { return server.stats(); });
   service::Heartbeat heart;  // beats on the server's thread: one that hangs is noticed
   server.start(http::guarded(doors, [&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); }),

@@ -30,7 +30,9 @@ bool asks_for_ready(http::Request& request) {
   const ordered_json body = ordered_json::parse(request.body(), nullptr, false);
   if (!body.is_object()) throw Error(ErrorCode::kInvalidInput, "the body is not a JSON object");
   const auto ready = body.find("ready");
-  return ready != body.end() && ready->is_boolean() && ready->get<bool>();
+  if (ready == body.end()) return false;
+  if (!ready->is_boolean()) throw Error(ErrorCode::kInvalidInput, cat("ready is ", quoted(ready->dump(-1, ' ', true, ordered_json::error_handler_t::replace)), "; true or false is needed"));
+  return ready->get<bool>();
 }
 
 }  // namespace
