@@ -71,15 +71,36 @@ struct Server::Impl {
   template <typename Acceptor>
   void accept(Acceptor& from) {
     from.async_accept([this, &from](error_code error, auto socket) {
+      if (!error && shared->connections < shared->options.max_connections) begin(std::move(socket));
       if (!from.is_open()) return;
       if (error) {
         breath.expires_after(kBreath);
         breath.async_wait([this, &from](error_code) { accept(from); });
         return;
       }
-      if (shared->connections < shared->options.max_connections) begin(std::move(socket));
       accept(from);
     });
+  }
+
+  /// Takes who has connected already, and no more.
+  template <typename Acceptor>
+  void end(Acceptor& from) {
+    error_code failed;
+    from.non_blocking(true, failed);
+    while (!failed) {
+      auto socket = from.accept(failed);
+      if (!failed && shared->connections < shared->options.max_connections) begin(std::move(socket));
+    }
+    from.close(failed);
+  }
+
+  void run() {
+    while (!io.stopped()) {
+      try {
+        io.run();
+      } catch (const std::exception&) {  // no memory, say: the connection that it was for is closed, the others go on
+      }
+    }
   }
 
   template <typename Stream, typename... Args>
@@ -142,7 +163,7 @@ void Server::start(Handler handler) {
   impl_->shared->handler = std::move(handler);
   impl_->accept(*impl_->acceptor);
   if (impl_->local) impl_->accept(*impl_->local);
-  impl_->thread = std::thread([this] { impl_->io.run(); });
+  impl_->thread = std::thread([this] { impl_->run(); });
 }
 
 Server::~Server() {
@@ -156,10 +177,9 @@ ServerStats Server::stats() const { return {impl_->shared->connections, impl_->s
 void Server::stop(std::chrono::milliseconds limit) {
   impl_->shared->draining = true;
   asio::post(impl_->io, [this] {
-    error_code ignored;
-    impl_->acceptor->close(ignored);
+    impl_->end(*impl_->acceptor);
     if (impl_->local) {
-      impl_->local->close(ignored);
+      impl_->end(*impl_->local);
       ::unlink(impl_->shared->options.unix_socket.c_str());
     }
     for (const auto& one : impl_->sessions) {

@@ -1,3 +1,4 @@
+#include <optional>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -29,9 +30,13 @@ ordered_json statistics(const serving::Served& served) {
                      {"compute_output", counted(batches, counters.postprocess.sum())},
                      {"cache_hit", counted(0, 0)},
                      {"cache_miss", counted(0, 0)}};
-  return {{"name", served.name()}, {"version", std::to_string(served.version())}, {"last_inference", counters.last_ms.load()},
-          {"inference_count", counters.samples.load()}, {"execution_count", batches}, {"inference_stats", std::move(stats)},
-          {"batch_stats", ordered_json::array()}};
+  ordered_json all{{"name", served.name()}, {"version", std::to_string(served.version())}, {"last_inference", counters.last_ms.load()},
+                   {"inference_count", counters.samples.load()}, {"execution_count", batches}, {"inference_stats", std::move(stats)},
+                   {"batch_stats", ordered_json::array()}};
+  if (const std::optional<BatcherStats> texts = served.text_stats()) {
+    all["text_stats"] = {{"sequences", texts->sequences}, {"waiting", texts->waiting}, {"finished", texts->finished}, {"cancelled", texts->cancelled}, {"failed", texts->failed}};
+  }
+  return all;
 }
 
 ordered_json specs_of(const std::vector<TensorSpec>& specs, bool batched) {
