@@ -175,6 +175,7 @@ std::uint16_t Server::port() const { return impl_->acceptor->local_endpoint().po
 ServerStats Server::stats() const { return {impl_->shared->connections, impl_->shared->accepted, impl_->shared->requests}; }
 
 void Server::stop(std::chrono::milliseconds limit) {
+  if (!impl_->thread.joinable()) return;
   impl_->shared->draining = true;
   asio::post(impl_->io, [this] {
     impl_->end(*impl_->acceptor);

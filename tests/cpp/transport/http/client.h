@@ -44,7 +44,9 @@ class Client {
   /// Waits for `part` and gives what came up to its end; what the server sent before it closed where it never came.
   std::string until(std::string_view part) {
     std::size_t at = 0;
-    while ((at = got_.find(part)) == std::string::npos) {
+    std::size_t from = 0;
+    while ((at = got_.find(part, from)) == std::string::npos) {
+      from = got_.size() < part.size() ? 0 : got_.size() - part.size();
       if (!more()) return all();
     }
     const std::string out = got_.substr(0, at + part.size());

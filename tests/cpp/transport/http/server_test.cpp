@@ -202,7 +202,7 @@ TEST_P(BadRequests, AreAnsweredAndTheConnectionClosed) {
   } else {
     EXPECT_THAT(reply, StartsWith("HTTP/1.1 " + std::to_string(GetParam().status) + " "));
     EXPECT_THAT(reply, Not(EndsWith("!")));  // no reset that could overtake the reply
-    EXPECT_EQ(reply.find("HTTP/1.1 ", 1), std::string::npos) << "what follows was read as another request: " << reply;
+    EXPECT_EQ(reply.find("\nHTTP/1.1 "), std::string::npos) << "what follows was read as another request: " << reply;
   }
   echo.wait_for_no_connections();
   EXPECT_THAT(echo.ask(std::string("GET /a") + kClose + "\r\n"), EndsWith("GET /a "));
@@ -231,7 +231,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"a chunk of more than counts", kPost + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nx", 400},
         Bad{"negative chunk", kPost + "Transfer-Encoding: chunked\r\n\r\n-1\r\nx", 400}, Bad{"chunk size that is none", kPost + "Transfer-Encoding: chunked\r\n\r\nzz\r\nx", 400},
         Bad{"0x in a chunk size", kPost + "Transfer-Encoding: chunked\r\n\r\n0x5\r\nabcde\r\n0\r\n\r\n", 400}, Bad{"chunk longer than its size", kPost + "Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", 400},
-        Bad{"endless chunk extension", kPost + "Transfer-Encoding: chunked\r\n\r\n2;" + std::string(1000000, 'x'), 400},
+        Bad{"endless chunk extension", kPost + "Transfer-Encoding: chunked\r\n\r\n2;" + std::string(1000000, 'x'), 431},
         Bad{"two lengths", kPost + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400}, Bad{"one length twice", kPost + "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400},
         Bad{"a list of lengths", kPost + "Content-Length: 3, 3\r\n\r\nabc", 400}, Bad{"negative length", kPost + "Content-Length: -1\r\n\r\n", 400}, Bad{"length with a sign", kPost + "Content-Length: +3\r\n\r\nabc", 400},
         Bad{"length that is none", kPost + "Content-Length: x\r\n\r\n", 400}, Bad{"hexadecimal length", kPost + "Content-Length: 0x3\r\n\r\nabc", 400}, Bad{"huge length", kPost + "Content-Length: 18446744073709551615\r\n\r\n", 413},
@@ -311,7 +311,7 @@ TEST(HttpServer, CountsTheBytesThatAClientDoesNotTake) {
   std::size_t pending = 0;
   std::size_t given = 0;
   // What the kernel takes is bounded, so some must be left sooner or later, and all of it counts.
-  for (int k = 0; k < 64; ++k) {
+  for (int k = 0; k < 32; ++k) {
     pending = exchange->write(part);
     given += part.size();
     std::this_thread::sleep_for(2ms);
@@ -348,7 +348,7 @@ TEST(HttpServer, StopsAfterWhatHasBegun) {
   idle.reply();
   Client answering(echo.server.port());
   answering.send("GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
-  const auto exchange = echo.taken();
+  auto exchange = echo.taken();
   Client sending(echo.server.port());
   sending.send(kPost + "Content-Length: 4\r\nExpect: 100-continue\r\n\r\n");
   sending.until("100 Continue\r\n\r\n");
@@ -356,6 +356,7 @@ TEST(HttpServer, StopsAfterWhatHasBegun) {
   std::thread stop([&] { echo.server.stop(30s); });
   EXPECT_EQ(idle.all(), "");  // at once
   exchange->send({.content_type = "text/plain", .body = "done"});
+  exchange.reset();
   EXPECT_THAT(answering.all(), EndsWith("\r\n\r\ndone"));
   sending.send("cd");
   EXPECT_THAT(sending.all(), EndsWith("POST /a abcd"));

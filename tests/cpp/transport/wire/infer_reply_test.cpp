@@ -112,7 +112,7 @@ TEST(Classification, GivesTheBestClassesOfEachRow) {
   const json got = read(request, {{"y", Tensor::copy_of(Values{0.5F, 3, 2, 9, 9, -1}, {2, 3})}}, {"a", "b"});
   EXPECT_EQ(got["outputs"][0]["datatype"], "BYTES");
   EXPECT_EQ(got["outputs"][0]["shape"], json::parse("[2,2]"));
-  EXPECT_EQ(got["outputs"][0]["data"], json::parse(R"(["3.0:1:b","2.0:2","9.0:0:a","9.0:1:b"])"));
+  EXPECT_EQ(got["outputs"][0]["data"], json::parse(R"(["3:1:b","2:2","9:0:a","9:1:b"])"));
 }
 
 TEST(Classification, AsksForNoMoreThanThereAre) {
@@ -145,7 +145,7 @@ TEST(Classification, PacksItsTextsWhereBytesAreAskedFor) {
   request.outputs = {{.name = "y", .binary = true, .classes = 1}};
   std::size_t bytes = 0;
   const std::string body = reply(request, {{"y", Tensor::copy_of(Values{1, 2}, {2})}}, bytes);
-  EXPECT_EQ(body.substr(bytes), std::string("\5\0\0\0", 4) + "2.0:1");
+  EXPECT_EQ(body.substr(bytes), std::string("\3\0\0\0", 4) + "2:1");
 }
 
 TEST(JobFor, TakesTimeAndUrgency) {
