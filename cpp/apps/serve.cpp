@@ -96,7 +96,7 @@ void told(Log& log, const serving::VersionStatus& status, const std::string& eve
   log.line(event, text, fields);
 }
 
-/// Waits for SIGINT or SIGTERM, which must be blocked in all threads.
+/// Waits for SIGINT or SIGTERM, which must be blocked in all threads; the next one ends the process.
 void wait_for_end() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -104,6 +104,7 @@ void wait_for_end() {
   sigaddset(&signals, SIGTERM);
   int got = 0;
   sigwait(&signals, &got);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // who asks a second time does not want to wait
 }
 
 void block_signals() {

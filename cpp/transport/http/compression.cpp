@@ -16,6 +16,7 @@ namespace portfire::http {
 namespace {
 
 constexpr std::size_t kWorthIt = 1024;
+constexpr std::size_t kMost = std::size_t{1} << 30;  // zlib counts in 32 bits
 constexpr int kGzipWindow = 15 + 16;
 constexpr int kEitherWindow = 15 + 32;  // zlib looks at the first bytes
 
@@ -58,7 +59,7 @@ Compression chosen(std::string_view accepted) {
 }
 
 void compress(Reply& reply, Compression compression) {
-  if (compression == Compression::kNone || reply.body.size() < kWorthIt || !is_text(reply.content_type)) return;
+  if (compression == Compression::kNone || reply.body.size() < kWorthIt || reply.body.size() > kMost || !is_text(reply.content_type)) return;
   z_stream stream{};
   const int window = compression == Compression::kGzip ? kGzipWindow : 15;
   if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK) return;
@@ -96,9 +97,11 @@ std::string decompressed(const std::string& body, std::string_view encoding, std
     out.append(block.data(), block.size() - stream.avail_out);
     if (out.size() > max_bytes) break;
   }
+  const std::size_t left = stream.avail_in;
   inflateEnd(&stream);
   if (out.size() > max_bytes) throw Error(ErrorCode::kResourceExhausted, cat("the body is more than ", max_bytes, " bytes when decompressed, which is the most"));
   if (done != Z_STREAM_END) throw Error(ErrorCode::kInvalidInput, cat("the body is not ", name, ", though Content-Encoding says so, or it is damaged"));
+  if (left > 0) throw Error(ErrorCode::kInvalidInput, cat("the body is ", name, " and something follows its end: ", left, " bytes"));
   return out;
 }
 

@@ -20,11 +20,20 @@ bool is_control(std::string_view target) {
   return path.size() >= 2 && path[0] == "v2" && path[1] == "repository" && path.back() != "index";
 }
 
+/// A page of another site that has a browser ask here: browsers say so in what is not a plain GET.
+bool is_foreign(const Request& request) {
+  const std::optional<std::string_view> origin = request.header("Origin");
+  if (!origin) return false;
+  const std::size_t scheme = origin->find("://");
+  return scheme == std::string_view::npos || origin->substr(scheme + 3) != request.header("Host").value_or("");
+}
+
 }  // namespace
 
 Handler guarded(Doors& doors, Handler handler) {
-  if (!doors.asks()) return handler;
   return [&doors, handler = std::move(handler)](Request& request, const std::shared_ptr<Exchange>& exchange) {
+    if (is_foreign(request)) return exchange->send(error_reply(403, "forbidden", "pages of other sites may not ask here"));
+    if (!doors.asks()) return handler(request, exchange);
     if (is_open(request.target())) return handler(request, exchange);
     std::optional<std::string_view> credential = request.header("Authorization");
     if (!credential) credential = request.header("X-API-Key");

@@ -96,6 +96,21 @@ std::string id_for(std::optional<std::string_view> given) {
   return id;
 }
 
+int status_for_framing(const boost::beast::http::fields& headers, unsigned version) {
+  using boost::beast::http::field;
+  const bool is_old = version < 11;
+  if (const std::size_t hosts = headers.count(field::host); hosts > 1 || (hosts == 0 && !is_old)) return 400;
+  const std::size_t lengths = headers.count(field::content_length);
+  const std::size_t encodings = headers.count(field::transfer_encoding);
+  if (lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0) || (encodings > 0 && is_old)) return 400;
+  if (lengths == 1) {
+    const boost::beast::string_view length = headers[field::content_length];
+    if (length.empty() || !std::all_of(length.begin(), length.end(), [](char c) { return c >= '0' && c <= '9'; })) return 400;
+  }
+  if (encodings == 1 && !boost::beast::iequals(headers[field::transfer_encoding], "chunked")) return 501;
+  return 0;
+}
+
 int status_for(boost::system::error_code error) {
   namespace http = boost::beast::http;
   if (error == http::error::body_limit) return 413;
@@ -110,6 +125,7 @@ Reply refusal(int status, const ServerOptions& options) {
   switch (status) {
     case 413: return error_reply(413, "resource-exhausted", cat("the body is longer than ", options.max_body, " bytes, which is the most (portfire serve --max-body)"));
     case 431: return error_reply(431, "resource-exhausted", cat("the headers are longer than ", options.max_header, " bytes, which is the most"));
+    case 501: return error_reply(501, "unsupported", "Transfer-Encoding is not \"chunked\", the one that is read");
     case 505: return error_reply(505, "unsupported", "HTTP/1.1 and HTTP/1.0 are spoken here");
     default: return error_reply(status, "invalid-input", "the request is not HTTP/1.1");
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <boost/beast/http/fields.hpp>
 #include <boost/system/error_code.hpp>
 
 #include "transport/http/exchange.h"
@@ -22,6 +23,10 @@ std::string chunk_of(std::string_view part);
 
 /// The client's own where it is short and printable, else one of ours.
 std::string id_for(std::optional<std::string_view> given);
+
+/// 0 where it is certain where the request ends and who is meant, else the status to refuse it with. What others might read in
+/// another way is refused, though we know how to read it: they may stand before us.
+int status_for_framing(const boost::beast::http::fields& headers, unsigned version);
 
 /// The status with which an error in reading is answered; 0 where nobody is there to hear it.
 int status_for(boost::system::error_code error);

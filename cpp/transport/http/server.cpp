@@ -87,15 +87,37 @@ struct Server::Impl {
   template <typename Socket, typename Acceptor>
   void accept(Acceptor& from) {
     from.async_accept(io.get_executor(), [this, &from](error_code error, Socket socket) {
+      if (!error && shared->connections < shared->options.max_connections) begin(std::move(socket));
       if (!from.is_open()) return;
       if (error) {
         breath.expires_after(kBreath);
         breath.async_wait([this, &from](error_code) { accept<Socket>(from); });
         return;
       }
-      if (shared->connections < shared->options.max_connections) begin(std::move(socket));
       accept<Socket>(from);
     });
+  }
+
+  /// Takes who has connected already, and no more.
+  template <typename Socket, typename Acceptor>
+  void end(Acceptor& from) {
+    error_code failed;
+    from.non_blocking(true, failed);
+    while (!failed) {
+      Socket socket(io.get_executor());
+      from.accept(socket, failed);
+      if (!failed && shared->connections < shared->options.max_connections) begin(std::move(socket));
+    }
+    from.close(failed);
+  }
+
+  void run() {
+    while (!io.stopped()) {
+      try {
+        io.run();
+      } catch (const std::exception&) {  // no memory, say: the connection that it was for is closed, the others go on
+      }
+    }
   }
 
   template <typename Stream, typename... Args>
@@ -159,7 +181,7 @@ void Server::start(Handler handler, std::function<void()> often) {
   impl_->accept<TcpSocket>(*impl_->acceptor);
   if (impl_->local) impl_->accept<LocalSocket>(*impl_->local);
   impl_->tick();
-  impl_->thread = std::thread([this] { impl_->io.run(); });
+  impl_->thread = std::thread([this] { impl_->run(); });
 }
 
 Server::~Server() {
@@ -171,12 +193,12 @@ std::uint16_t Server::port() const { return impl_->acceptor->local_endpoint().po
 ServerStats Server::stats() const { return {impl_->shared->connections, impl_->shared->accepted, impl_->shared->requests}; }
 
 void Server::stop(std::chrono::milliseconds limit) {
+  if (!impl_->thread.joinable()) return;
   impl_->shared->draining = true;
   asio::post(impl_->io, [this] {
-    error_code ignored;
-    impl_->acceptor->close(ignored);
+    impl_->end<TcpSocket>(*impl_->acceptor);
     if (impl_->local) {
-      impl_->local->close(ignored);
+      impl_->end<LocalSocket>(*impl_->local);
       ::unlink(impl_->shared->options.unix_socket.c_str());
     }
     for (const auto& one : impl_->sessions) {

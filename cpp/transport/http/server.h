@@ -49,7 +49,7 @@ class Server {
   [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] ServerStats stats() const;
 
-  /// Accepts no more, lets requests that have begun end, at most `limit` long, and closes all.
+  /// Accepts no more, lets requests that have begun end, at most `limit` long, and closes all. Once is enough.
   void stop(std::chrono::milliseconds limit);
 
  private:

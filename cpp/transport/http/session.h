@@ -72,7 +72,8 @@ template <typename Stream>
 class Session final : public Exchange, public AnySession, public Request, public std::enable_shared_from_this<Session<Stream>> {
  public:
   template <typename... Args>
-  explicit Session(std::shared_ptr<Shared> shared, Args&&... stream) : shared_(std::move(shared)), stream_(std::forward<Args>(stream)...) {
+  explicit Session(std::shared_ptr<Shared> shared, Args&&... stream)
+      : shared_(std::move(shared)), stream_(std::forward<Args>(stream)...), buffer_(kMostRead + 2 * std::size_t{shared_->options.max_header}) {
     shared_->connections.fetch_add(1, std::memory_order_relaxed);
   }
   ~Session() override { shared_->connections.fetch_sub(1, std::memory_order_relaxed); }
@@ -89,7 +90,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   }
 
   void drain() override {
-    if (!answering_) close();
+    if (!answering_ && !has_begun()) close();
   }
 
   void tick(SteadyTime now) override {
@@ -133,8 +134,11 @@ class Session final : public Exchange, public AnySession, public Request, public
 
  private:
   static constexpr bool kSecure = std::is_same_v<Stream, SecureSocket>;
-  static constexpr std::chrono::seconds kLinger{2};
+  static constexpr std::chrono::seconds kLinger{2};       ///< for another byte of what is thrown away
+  static constexpr std::chrono::seconds kLongestLinger{30};
   static constexpr std::size_t kThrownAway = 65536;
+  static constexpr std::size_t kMostRead = 65536;
+  static constexpr std::size_t kMostTrusted = 1 << 20;    ///< of the length of a body that has not come yet
   using Parser = beast::http::request_parser<beast::http::string_body>;
 
   static std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
@@ -159,7 +163,9 @@ class Session final : public Exchange, public AnySession, public Request, public
   void read() {
     gone_ = false;
     answering_ = false;
-    if (shared_->draining) return close();
+    parser_.reset();
+    if (shared_->draining && !has_begun()) return close();
+    if (payload_.capacity() > kMostRead) payload_ = {};
     parser_.emplace();
     parser_->header_limit(shared_->options.max_header);
     parser_->body_limit(shared_->options.max_body);
@@ -169,8 +175,7 @@ class Session final : public Exchange, public AnySession, public Request, public
 
   void on_head(error_code error) {
     if (error) return refuse(status_for(error));
-    // RFC 9112 section 3.2: who is meant must be said, once.
-    if (parser_->get().version() >= 11 && parser_->get().count(beast::http::field::host) != 1) return refuse(400);
+    if (const int status = status_for_framing(parser_->get(), parser_->get().version())) return refuse(status);
     if (const auto expected = header("Expect"); expected && beast::iequals(beast::string_view(expected->data(), expected->size()), "100-continue")) {
       static constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
       asio::async_write(stream_, asio::buffer(kGoOn.data(), kGoOn.size()), [self = self()](error_code failed, std::size_t) {
@@ -184,7 +189,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   void read_body() {
     if (parser_->is_done()) return on_request();
     const std::uint64_t announced = parser_->content_length() ? *parser_->content_length() : 0;
-    parser_->get().body().reserve(std::min<std::uint64_t>(announced, shared_->options.max_body) + kBodyPadding);
+    parser_->get().body().reserve(std::min<std::uint64_t>(announced, kMostTrusted) + kBodyPadding);
     expire_after(shared_->options.body_time + std::chrono::seconds(announced >> 16));
     beast::http::async_read(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) {
       if (error) return self->refuse(status_for(error));
@@ -216,7 +221,8 @@ class Session final : public Exchange, public AnySession, public Request, public
   void refuse(int status) {
     if (status == 0) return close();
     keeps_ = false;
-    is_refusal_ = true;
+    is_head_ = false;
+    is_old_ = false;
     id_ = id_for(std::nullopt);
     compression_ = Compression::kNone;
     answering_ = true;
@@ -236,21 +242,23 @@ class Session final : public Exchange, public AnySession, public Request, public
 
   void on_sent(error_code error) {
     end_request();
-    if (error || (!keeps_ && !is_refusal_)) return close();
-    if (is_refusal_) return linger();
+    if (error) return close();
+    if (!keeps_) return linger();
     read();
   }
 
-  /// The rest of a request that was refused is taken and thrown away for a while: to close before would make the client's
-  /// machine throw away the reply.
+  /// What else the client sends is taken and thrown away for a while: to close before would make the client's machine throw
+  /// away the reply.
   void linger() {
     error_code ignored;
     socket().shutdown(asio::socket_base::shutdown_send, ignored);
-    expire_after(kLinger);
+    linger_until_ = std::chrono::steady_clock::now() + kLongestLinger;
     throw_away();
   }
   void throw_away() {
+    if (std::chrono::steady_clock::now() > linger_until_) return close();
     payload_.resize(kThrownAway);
+    expire_after(kLinger);
     socket().async_read_some(asio::buffer(payload_), [self = self()](error_code error, std::size_t) {
       if (error) return self->close();
       self->throw_away();
@@ -267,8 +275,8 @@ class Session final : public Exchange, public AnySession, public Request, public
   }
 
   void add_part(std::string part) {
-    pending_ -= part.size();
     if (gone_ || part.empty()) return;
+    given_ += part.size();
     outgoing_ += chunk(part);
     send_parts();
   }
@@ -289,11 +297,11 @@ class Session final : public Exchange, public AnySession, public Request, public
     }
     sending_ = true;
     payload_ = std::exchange(outgoing_, {});
-    pending_ += payload_.size();
+    const std::size_t parts = std::exchange(given_, 0);
     expire_after(shared_->options.write_time);
-    asio::async_write(stream_, asio::buffer(payload_), [self = self()](error_code error, std::size_t) {
+    asio::async_write(stream_, asio::buffer(payload_), [self = self(), parts](error_code error, std::size_t) {
       self->sending_ = false;
-      self->pending_ -= self->payload_.size();
+      self->pending_ -= parts;
       if (error) return self->lose();
       self->expire_never();
       self->send_parts();
@@ -328,7 +336,14 @@ class Session final : public Exchange, public AnySession, public Request, public
     parts_begun_ = false;
     ended_ = false;
     outgoing_.clear();
+    given_ = 0;
     pending_ = 0;
+  }
+
+  /// True where bytes of a request have come, read or not.
+  [[nodiscard]] bool has_begun() {
+    error_code failed;
+    return (parser_ && parser_->got_some()) || buffer_.size() > 0 || socket().available(failed) > 0;
   }
 
   void close() {
@@ -349,11 +364,12 @@ class Session final : public Exchange, public AnySession, public Request, public
   std::function<void()> told_when_gone_;
   Compression compression_ = Compression::kNone;
   std::atomic<std::uint64_t> request_number_{0};
-  std::atomic<std::size_t> pending_{0};  ///< bytes of parts, given but not taken
+  std::atomic<std::size_t> pending_{0};  ///< bytes of parts, given but not taken by the client's machine
+  std::size_t given_ = 0;                ///< of them, those in `outgoing_`
+  std::chrono::steady_clock::time_point linger_until_{};
   bool keeps_ = false;
   bool is_head_ = false;
   bool is_old_ = false;
-  bool is_refusal_ = false;
   bool answering_ = false;
   bool parts_begun_ = false;
   bool sending_ = false;

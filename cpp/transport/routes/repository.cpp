@@ -1,4 +1,8 @@
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -35,6 +39,18 @@ bool asks_for_ready(http::Request& request) {
   return ready->get<bool>();
 }
 
+/// As Triton has them, and for models that write texts what those do.
+std::string statistics(const std::vector<std::shared_ptr<const serving::Served>>& served) {
+  ordered_json all = wire::model_statistics(served);
+  for (std::size_t k = 0; k < served.size(); ++k) {
+    const std::optional<BatcherStats> texts = served[k]->text_stats();
+    if (!texts) continue;
+    all["model_stats"][k]["text_stats"] = {{"sequences", texts->sequences}, {"waiting", texts->waiting}, {"finished", texts->finished},
+                                           {"cancelled", texts->cancelled}, {"failed", texts->failed}};
+  }
+  return all.dump();
+}
+
 }  // namespace
 
 void add_repository(Router& router, const Site& site) {
@@ -44,11 +60,11 @@ void add_repository(Router& router, const Site& site) {
   });
   router.add("POST", "/v2/repository/models/{}/load", [site](Call& call) { later(call, site, [site](const std::string& name) { site.repository.load(name); }); });
   router.add("POST", "/v2/repository/models/{}/unload", [site](Call& call) { later(call, site, [site](const std::string& name) { site.repository.unload(name); }); });
-  router.add("GET", "/v2/models/stats", [site](Call& call) { call.reply(wire::model_statistics(site.repository.served()).dump()); });
+  router.add("GET", "/v2/models/stats", [site](Call& call) { call.reply(statistics(site.repository.served())); });
   for (const bool versioned : {false, true}) {
     const std::string model = versioned ? "/v2/models/{}/versions/{}" : "/v2/models/{}";
     const auto find = [site, versioned](const Call& call) { return site.repository.find(call.parts[0], versioned ? version_in(call.parts[1]) : 0); };
-    router.add("GET", model + "/stats", [find](Call& call) { call.reply(wire::model_statistics({find(call)}).dump()); });
+    router.add("GET", model + "/stats", [find](Call& call) { call.reply(statistics({find(call)})); });
     router.add("GET", model + "/config", [find](Call& call) { call.reply(wire::model_config(*find(call)).dump()); });
   }
 }

@@ -52,7 +52,7 @@ void Router::handle(http::Request& request, const std::shared_ptr<http::Exchange
     return entry.route(call);
   }
   if (allowed.empty()) return exchange->send(http::error_reply(404, "not-found", cat("there is nothing at ", quoted(request.target()), "; see /openapi.json")));
-  http::Reply reply = http::error_reply(405, "invalid-input", cat(quoted(request.target()), " does not take ", quoted(request.method()), "; it takes ", allowed));
+  http::Reply reply = method == "OPTIONS" ? http::Reply{.status = 204, .content_type = "", .body = {}, .headers = {}} : http::error_reply(405, "invalid-input", cat(quoted(request.target()), " does not take ", quoted(request.method()), "; it takes ", allowed));
   reply.headers.emplace_back("Allow", allowed);
   exchange->send(std::move(reply));
 }

@@ -41,7 +41,8 @@ class Router {
 
   /// `pattern` is a path such as "/v2/models/{}/infer"; {} stands for one segment, and may be followed by text: "{}:run".
   void add(std::string_view method, std::string_view pattern, Route route);
-  /// Replies 404 where there is no such path, 405 with Allow where it has other methods. HEAD is answered as GET.
+  /// Replies 404 where there is no such path, 405 with Allow where it has other methods. HEAD is answered as GET, OPTIONS with
+  /// Allow.
   void handle(http::Request& request, const std::shared_ptr<http::Exchange>& exchange) const;
 
  private:

@@ -31,14 +31,30 @@ std::string unescaped(std::string_view text, bool plus_is_space) {
   return out;
 }
 
+/// "/v2?x" of "http://host/v2?x", which servers must take too (RFC 9112 section 3.2.2).
+std::string_view origin_form(std::string_view text) {
+  if (text.starts_with('/')) return text;
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    const auto alike = [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a + 32 == b); };
+    if (text.size() <= scheme.size() || !std::equal(scheme.begin(), scheme.end(), text.begin(), [&](char wanted, char c) { return alike(c, wanted); })) continue;
+    const std::size_t end = std::min(text.find_first_of("/?#", scheme.size()), text.size());
+    if (end == scheme.size()) break;  // of nobody
+    const std::string_view rest = text.substr(end);
+    if (rest.starts_with('/')) return rest;
+    if (rest.empty() || rest.starts_with('#')) return "/";
+    return rest;
+  }
+  throw Error(ErrorCode::kInvalidInput, cat("the request's target is ", quoted(text), "; it begins with a /"));
+}
+
 }  // namespace
 
-Target target_of(std::string_view text) {
-  if (!text.starts_with('/')) throw Error(ErrorCode::kInvalidInput, cat("the request's target is ", quoted(text), "; it begins with a /"));
-  text = text.substr(0, text.find('#'));
+Target target_of(std::string_view given) {
+  const std::string_view text = origin_form(given).substr(0, origin_form(given).find('#'));
   const std::size_t question = std::min(text.find('?'), text.size());
   Target target;
-  std::string_view path = text.substr(1, question - 1);
+  std::string_view path = text.substr(0, question);
+  if (!path.empty()) path.remove_prefix(1);
   while (!path.empty()) {
     const std::size_t slash = std::min(path.find('/'), path.size());
     target.path.push_back(unescaped(path.substr(0, slash), false));

@@ -13,7 +13,7 @@ struct Target {
   std::map<std::string, std::string, std::less<>> query;  ///< the last of several of one name
 };
 
-/// Throws kInvalidInput on a target that does not begin with '/', on percent signs without two digits, and on control characters.
+/// Also of "http://host/v2", of which the host is passed over. Throws kInvalidInput on other targets that do not begin with '/', on percent signs without two digits, and on control characters.
 Target target_of(std::string_view text);
 
 }  // namespace portfire::routes

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include <portfire/error.h>
@@ -23,14 +25,15 @@ constexpr std::array<Name, 10> kNames{{{DType::kBool, "BOOL"}, {DType::kUInt8, "
                                        {DType::kInt32, "INT32"}, {DType::kInt64, "INT64"}, {DType::kFloat16, "FP16"}, {DType::kBFloat16, "BF16"},
                                        {DType::kFloat32, "FP32"}, {DType::kFloat64, "FP64"}}};
 
-double value_at(const Tensor& tensor, std::int64_t index) {
+/// Exact for whole numbers of 64 bits too, where long double has as many.
+long double value_at(const Tensor& tensor, std::int64_t index) {
   const auto* at = static_cast<const std::byte*>(tensor.data()) + index * static_cast<std::int64_t>(size_of(tensor.dtype()));
   switch (tensor.dtype()) {
     case DType::kFloat32: return *reinterpret_cast<const float*>(at);
     case DType::kFloat64: return *reinterpret_cast<const double*>(at);
     case DType::kFloat16: return float_from_half(*reinterpret_cast<const std::uint16_t*>(at));
     case DType::kBFloat16: return float_from_bfloat16(*reinterpret_cast<const std::uint16_t*>(at));
-    case DType::kInt64: return static_cast<double>(*reinterpret_cast<const std::int64_t*>(at));
+    case DType::kInt64: return static_cast<long double>(*reinterpret_cast<const std::int64_t*>(at));
     case DType::kInt32: return *reinterpret_cast<const std::int32_t*>(at);
     case DType::kInt16: return *reinterpret_cast<const std::int16_t*>(at);
     case DType::kInt8: return *reinterpret_cast<const std::int8_t*>(at);
@@ -51,7 +54,11 @@ InferOutput classified(const WantedOutput& wanted, const Tensor& given, const st
   for (std::int64_t row = 0; row < tensor.numel() / width; ++row) {
     std::vector<std::int64_t> order(static_cast<std::size_t>(width));
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return value_at(tensor, row * width + a) > value_at(tensor, row * width + b); });
+    std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+      const long double one = value_at(tensor, row * width + a);
+      const long double other = value_at(tensor, row * width + b);
+      return one > other || (std::isnan(other) && !std::isnan(one));
+    });
     for (std::int64_t k = 0; k < most; ++k) {
       const std::int64_t index = order[static_cast<std::size_t>(k)];
       std::string text;
@@ -86,7 +93,10 @@ std::vector<InferOutput> chosen_outputs(const InferRequest& request, std::vector
     for (const NamedTensor& output : outputs) chosen.push_back(plain(output.name, output.tensor, request.all_binary));
     return chosen;
   }
+  std::set<std::string_view> asked;
   for (const WantedOutput& wanted : request.outputs) {
+    // A short request must not make a reply of any length.
+    if (!asked.insert(wanted.name).second) throw Error(ErrorCode::kInvalidInput, cat("the output ", quoted(wanted.name), " is asked for twice"));
     const auto found = std::find_if(outputs.begin(), outputs.end(), [&](const NamedTensor& one) { return one.name == wanted.name; });
     if (found == outputs.end()) {
       std::string names;

@@ -46,7 +46,7 @@ struct InferOutput {
   bool binary = false;
 };
 
-/// The outputs that were asked for, in that order. Throws kInvalidInput on one that is not there, kInvalidArgument where classes are
+/// The outputs that were asked for, in that order. Throws kInvalidInput on one that is not there or asked for twice, kInvalidArgument where classes are
 /// asked of what has no axis of them.
 std::vector<InferOutput> chosen_outputs(const InferRequest& request, std::vector<NamedTensor> outputs, const std::vector<std::string>& labels);
 

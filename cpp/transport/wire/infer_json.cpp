@@ -134,8 +134,10 @@ Tensor tensor_for(const Header& header, std::size_t body_bytes, const Where& whe
   if (!header.shape) refuse(where, " has no \"shape\"");
   std::int64_t elements = 1;
   for (const std::int64_t size : *header.shape) {
-    if (size != 0 && elements > static_cast<std::int64_t>(body_bytes) / size) refuse(where, cat(" has the shape ", header.shape->to_string(), ", of more elements than came"));
-    elements *= size;
+    // A 0 does not excuse what stands beside it: strides are products of sizes.
+    const std::int64_t counted = std::max<std::int64_t>(size, 1);
+    if (elements > static_cast<std::int64_t>(body_bytes) / counted) refuse(where, cat(" has the shape ", header.shape->to_string(), ", of more elements than came"));
+    elements *= counted;
   }
   return Tensor::zeros(dtype, *header.shape);
 }
@@ -181,17 +183,24 @@ class InputReader {
 
  private:
   static void header_field(std::string_view key, json::value value, Header& header, const Where& where) {
+    const auto once = [&](bool first) {
+      if (!first) refuse(where, cat(" has ", quoted(key), " twice"));
+    };
     if (key == "name") {
+      once(header.name.empty());
       header.name = text_of(value, Where(where, "name"));
     } else if (key == "datatype") {
+      once(header.datatype.empty());
       header.datatype = text_of(value, Where(where, "datatype"));
     } else if (key == "shape") {
+      once(!header.shape);
       header.shape = shape_of(value, Where(where, "shape"));
     } else if (key == "parameters") {
       for_each_field(value, Where(where, "parameters"), [&](std::string_view name, json::value parameter) {
         const Where parameters(where, "parameters");
         const Where at(parameters, name);
         if (name != "binary_data_size") return pass_over(parameter, at);
+        once(!header.binary_bytes);
         header.binary_bytes = integer_of(parameter, at);
         if (*header.binary_bytes < 0) refuse(at, cat(" is ", *header.binary_bytes));
       });
@@ -287,6 +296,11 @@ InferRequest infer_request_of(std::string_view body, std::size_t json_bytes) {
   InferRequest request;
   InputReader inputs(body, json_bytes);
   bool has_inputs = false;
+  bool has_outputs = false;
+  bool has_id = false;
+  const auto once = [](bool& had, const char* name) {
+    if (std::exchange(had, true)) refuse("the body", cat(" has \"", name, "\" twice"));
+  };
   try {
     json::document document;
     require(parser.iterate(body.data(), json_bytes, body.size() + kPadding).get(document), "the body", "JSON");
@@ -298,12 +312,13 @@ InferRequest infer_request_of(std::string_view body, std::size_t json_bytes) {
       std::string_view key;
       require(one.unescaped_key().get(key), "the body", "text");
       if (key == "id") {
+        once(has_id, "id");
         request.id = text_of(one.value(), "id");
       } else if (key == "inputs") {
-        if (has_inputs) refuse("the body", " has \"inputs\" twice");
-        has_inputs = true;
+        once(has_inputs, "inputs");
         for_each_element(one.value(), "inputs", [&](json::value input) { request.inputs.push_back(inputs.read(input, request.inputs.size())); });
       } else if (key == "outputs") {
+        once(has_outputs, "outputs");
         for_each_element(one.value(), "outputs", [&](json::value output) { request.outputs.push_back(output_of(output, request.outputs.size())); });
       } else if (key == "parameters") {
         for_each_field(one.value(), "parameters", [&](std::string_view name, json::value value) { request_parameter(name, value, request); });

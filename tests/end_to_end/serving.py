@@ -1,0 +1,197 @@
+"""`portfire serve` as a user starts it, and clients that send bytes and see bytes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from faces import Program
+
+WAIT = 60  # seconds that anything may take on a slow machine before a test gives up
+
+
+def wait_until(holds: Callable[[], object], what: str = "that") -> None:
+    end = time.monotonic() + WAIT
+    while not holds():
+        assert time.monotonic() < end, f"waited {WAIT} s for {what}"
+        time.sleep(0.01)
+
+
+class Server:
+    """A server of its own on a port that is free, ended with `with`."""
+
+    def __init__(
+        self, program: Program, models: Path, *options: object, ready: bool = True, cwd: Path | None = None
+    ) -> None:
+        self.process = subprocess.Popen(
+            program.command("serve", models, "--port", 0, *options),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            cwd=cwd,
+        )
+        self._log: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self.tls = "--tls-certificate" in options
+        found: list[re.Match[str]] = []
+
+        def listening() -> bool:
+            found.extend(m for m in map(re.compile(r"://[0-9.]+:(\d+)/").search, self.log) if m)
+            return bool(found) or self.process.poll() is not None
+
+        wait_until(listening, "the port")
+        assert found, "\n".join(self.log)
+        self.port = int(found[0][1])
+        if ready and not self.tls:
+            wait_until(lambda: self.get("/v2/health/ready")[0] == 200, "readiness")
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._log.append(line.rstrip("\n"))
+
+    @property
+    def log(self) -> list[str]:
+        return list(self._log)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+    def stop(self) -> int:
+        """Asks for the end and gives the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(WAIT)
+
+    def request(
+        self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
+        try:
+            connection.request(method, path, body, headers or {})
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        return self.request("GET", path)
+
+    def json(self, method: str, path: str, body: Any = None) -> Any:
+        status, reply = self.request(method, path, None if body is None else json.dumps(body))
+        assert status == 200, reply
+        return json.loads(reply) if reply else None
+
+    def client(self) -> Raw:
+        return Raw(self.port)
+
+    def ask(self, data: bytes) -> bytes:
+        """All that comes back on a connection of its own until the server closes it."""
+        with self.client() as client:
+            client.send(data)
+            return client.all()
+
+    # What it holds
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208
+
+    def resident(self) -> int:
+        """Bytes of memory."""
+        with Path(f"/proc/{self.pid}/statm").open() as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def texts(self, name: str) -> dict[str, int]:
+        """What becomes of a model's texts."""
+        stats = self.json("GET", f"/v2/models/{name}/stats")["model_stats"][0]["text_stats"]
+        assert isinstance(stats, dict)
+        return stats
+
+
+class Raw:
+    """A client on a TCP socket."""
+
+    def __init__(self, port: int, source: socket.socket | None = None) -> None:
+        self.socket = source or socket.create_connection(("127.0.0.1", port), timeout=WAIT)
+        self._got = b""
+
+    def __enter__(self) -> Raw:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        """As much as the server takes: where it has closed, its reply is what counts."""
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def _more(self) -> bool:
+        got = self.socket.recv(65536)
+        self._got += got
+        return bool(got)
+
+    def all(self) -> bytes:
+        while self._more():
+            pass
+        got, self._got = self._got, b""
+        return got
+
+    def until(self, part: bytes) -> bytes:
+        while part not in self._got:
+            assert self._more(), f"{part!r} never came; {self._got!r} did"
+        end = self._got.index(part) + len(part)
+        got, self._got = self._got[:end], self._got[end:]
+        return got
+
+    def reply(self) -> tuple[int, bytes]:
+        """One reply with a Content-Length."""
+        head = self.until(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)\r\n", head)
+        assert length, head
+        while len(self._got) < int(length[1]):
+            assert self._more(), "the reply ends too soon"
+        body, self._got = self._got[: int(length[1])], self._got[int(length[1]) :]
+        return status_of(head), body
+
+
+def status_of(reply: bytes) -> int:
+    """0 where there is none."""
+    return int(reply.split(b" ", 2)[1]) if reply.startswith(b"HTTP/1.1 ") else 0
+
+
+def post(path: str, body: bytes = b"", *headers: str) -> bytes:
+    """A request as bytes."""
+    lines = [f"POST {path} HTTP/1.1", "Host: h", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body

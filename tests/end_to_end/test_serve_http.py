@@ -1,0 +1,537 @@
+"""`portfire serve` with the clients that people use."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import openai
+import pytest
+import tritonclient.http as triton
+from faces import Program
+from serving import WAIT, Raw, Server, post, status_of, wait_until
+from small_models import DigitsWorld
+from small_texts import make_writer
+
+import portfire
+
+X = "image"
+
+
+@pytest.fixture(scope="module")
+def models(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(digits.package.parent, folder / "digits" / "10")
+    shutil.copytree(make_writer(tmp_path_factory.mktemp("writer"), "gpt").folder, folder / "writer" / "1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(program: Program, models: Path) -> Iterator[Server]:
+    with Server(program, models) as running:
+        yield running
+        assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def model(digits: DigitsWorld) -> portfire.Model:
+    return portfire.load(digits.package)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[triton.InferenceServerClient]:
+    with triton.InferenceServerClient(server.address, concurrency=4) as made:
+        yield made
+
+
+def names(model: portfire.Model) -> tuple[str, str]:
+    signature = model.info.signature
+    assert signature is not None
+    return signature.inputs[0].name, signature.outputs[0].name
+
+
+def batch(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((count, 1, 8, 8), dtype=np.float32)
+
+
+def asked(name: str, x: np.ndarray, *, binary: bool) -> list[triton.InferInput]:
+    made = triton.InferInput(name, list(x.shape), "FP32")
+    made.set_data_from_numpy(x, binary_data=binary)
+    return [made]
+
+
+# tritonclient
+
+
+def test_health_and_metadata(client: triton.InferenceServerClient) -> None:
+    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("digits")
+    assert client.is_model_ready("digits", "10") and not client.is_model_ready("digits", "9")
+    assert not client.is_model_ready("nothing")
+    assert client.get_server_metadata()["name"] == "portfire"
+    metadata = client.get_model_metadata("digits")
+    assert metadata["versions"] == ["10"] and metadata["inputs"][0]["datatype"] == "FP32"
+    assert client.get_model_config("digits")["max_batch_size"] > 1
+    assert {m["name"] for m in client.get_model_repository_index()} == {"digits", "writer"}
+
+
+@pytest.mark.parametrize("sends", [False, True], ids=["json-in", "binary-in"])
+@pytest.mark.parametrize("takes", [False, True], ids=["json-out", "binary-out"])
+@pytest.mark.parametrize("packed", [None, "gzip", "deflate"])
+def test_infers_as_the_library_does(
+    client: triton.InferenceServerClient, model: portfire.Model, sends: bool, takes: bool, packed: str | None
+) -> None:
+    name, output = names(model)
+    x = batch(5)
+    wanted = [triton.InferRequestedOutput(output, binary_data=takes)]
+    got = client.infer(
+        "digits",
+        asked(name, x, binary=sends),
+        outputs=wanted,
+        request_id="seven",
+        request_compression_algorithm=packed,
+        response_compression_algorithm=packed,
+    )
+    np.testing.assert_allclose(got.as_numpy(output), np.asarray(model.forward(x)), atol=1e-5, rtol=1e-5)
+    assert got.get_response()["id"] == "seven" and got.get_response()["model_version"] == "10"
+
+
+def test_classification(client: triton.InferenceServerClient, model: portfire.Model) -> None:
+    name, output = names(model)
+    x = batch(3)
+    expected = np.asarray(model.forward(x))
+    for binary in (False, True):
+        wanted = [triton.InferRequestedOutput(output, binary_data=binary, class_count=2)]
+        got = client.infer("digits", asked(name, x, binary=True), outputs=wanted).as_numpy(output)
+        assert got.shape == (3, 2)
+        for row in range(3):
+            first = got[row, 0].decode() if binary else got[row, 0]
+            value, index, label = str(first).split(":")
+            assert int(index) == expected[row].argmax() and label == index
+            assert float(value) == pytest.approx(float(expected[row].max()), abs=1e-5)
+
+
+def test_many_at_once_get_each_their_own(client: triton.InferenceServerClient, model: portfire.Model) -> None:
+    name, output = names(model)
+    inputs = [batch(1 + k % 3, k) for k in range(40)]
+    calls = [client.async_infer("digits", asked(name, x, binary=k % 2 == 0)) for k, x in enumerate(inputs)]
+    for call, x in zip(calls, inputs, strict=True):
+        np.testing.assert_allclose(call.get_result().as_numpy(output), np.asarray(model.forward(x)), atol=1e-5)
+
+
+def test_triton_sees_errors(client: triton.InferenceServerClient, model: portfire.Model) -> None:
+    name, _ = names(model)
+    for what, call in {
+        "no model": lambda: client.infer("nothing", asked(name, batch(1), binary=True)),
+        "no version": lambda: client.infer("digits", asked(name, batch(1), binary=True), model_version="9"),
+        "z": lambda: client.infer("digits", asked("z", batch(1), binary=True)),
+        "shape": lambda: client.infer("digits", asked(name, np.zeros((1, 2), np.float32), binary=True)),
+        "no output": lambda: client.infer(
+            "digits", asked(name, batch(1), binary=True), outputs=[triton.InferRequestedOutput("zzz")]
+        ),
+    }.items():
+        with pytest.raises(triton.InferenceServerException, match=what):
+            call()
+
+
+def test_statistics_and_repository(client: triton.InferenceServerClient, model: portfire.Model) -> None:
+    name, _ = names(model)
+    before = client.get_inference_statistics("digits")["model_stats"][0]["inference_stats"]["success"]["count"]
+    client.infer("digits", asked(name, batch(1), binary=True))
+    after = client.get_inference_statistics("digits")["model_stats"][0]["inference_stats"]["success"]["count"]
+    assert after == before + 1
+    client.unload_model("digits")
+    assert not client.is_model_ready("digits")
+    client.load_model("digits")
+    assert client.is_model_ready("digits")
+    with pytest.raises(triton.InferenceServerException, match="no model"):
+        client.load_model("nothing")
+
+
+def test_raw_inputs(server: Server, digits: DigitsWorld, model: portfire.Model) -> None:
+    for picture in digits.pictures[:5]:
+        status, reply = server.request("POST", "/v1/models/digits:run?top_k=3", picture.read_bytes())
+        expected = model.run(picture, top_k=3)
+        assert status == 200 and json.loads(reply)["label"] == expected.label
+    status, reply = server.request("POST", "/v1/models/digits:run", b"no picture")
+    assert status == 400 and json.loads(reply)["code"] == "invalid-input"
+    assert server.request("POST", "/v1/models/digits/versions/10:run", picture.read_bytes())[0] == 200
+    assert server.request("POST", "/v1/models/digits:run")[0] == 400
+    assert server.request("POST", "/v1/models/digits:run?top_k=0", picture.read_bytes())[0] == 400
+
+
+# OpenAI's client
+
+
+@pytest.fixture(scope="module")
+def writer(server: Server) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"http://{server.address}/v1", api_key="none", max_retries=0, timeout=WAIT)
+
+
+def test_completions(writer: openai.OpenAI) -> None:
+    assert {m.id for m in writer.models.list()} >= {"writer"}
+    first = writer.completions.create(model="writer", prompt="once", max_tokens=8, seed=3, temperature=0.9)
+    again = writer.completions.create(model="writer", prompt="once", max_tokens=8, seed=3, temperature=0.9)
+    assert first.choices[0].text == again.choices[0].text
+    assert first.choices[0].finish_reason in ("length", "stop")
+    assert first.usage is not None and first.usage.prompt_tokens == 4
+    several = writer.completions.create(model="writer", prompt=["a", "b"], n=2, max_tokens=4, seed=1, echo=True)
+    assert [c.index for c in several.choices] == [0, 1, 2, 3]
+    assert [c.text[0] for c in several.choices] == ["a", "a", "b", "b"]
+    cut = writer.completions.create(
+        model="writer", prompt="once", max_tokens=8, seed=3, temperature=0.9, stop=first.choices[0].text[2:4]
+    )
+    assert cut.choices[0].text == first.choices[0].text[:2] and cut.choices[0].finish_reason == "stop"
+
+
+def test_streams_say_what_completions_say(writer: openai.OpenAI) -> None:
+    whole = writer.completions.create(model="writer", prompt="once", max_tokens=20, seed=5, n=2)
+    texts = ["", ""]
+    usage = None
+    for event in writer.completions.create(
+        model="writer",
+        prompt="once",
+        max_tokens=20,
+        seed=5,
+        n=2,
+        stream=True,
+        stream_options={"include_usage": True},
+    ):
+        usage = event.usage or usage
+        for choice in event.choices:
+            texts[choice.index] += choice.text
+    assert texts == [c.text for c in whole.choices]
+    assert usage is not None and usage == whole.usage
+
+
+def test_openai_sees_errors(writer: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="no model"):
+        writer.completions.create(model="nothing", prompt="a")
+    with pytest.raises(openai.BadRequestError, match="temperature"):
+        writer.completions.create(model="writer", prompt="a", temperature=-1)
+    with pytest.raises(openai.APIStatusError, match="only models of text-generation"):
+        writer.completions.create(model="digits", prompt="a")
+    with pytest.raises(openai.BadRequestError):
+        writer.completions.create(model="writer", prompt="x" * 500)
+    with pytest.raises(openai.APIStatusError, match="chat template"):
+        writer.chat.completions.create(model="writer", messages=[{"role": "user", "content": "a"}])
+
+
+def test_generate_as_triton_has_it(server: Server) -> None:
+    asked_for = {"text_input": "once", "parameters": {"max_tokens": 6, "seed": 2}}
+    whole = server.json("POST", "/v2/models/writer/generate", asked_for)
+    status, events = server.request("POST", "/v2/models/writer/versions/1/generate_stream", json.dumps(asked_for))
+    parts = [json.loads(line.removeprefix("data: ")) for line in events.decode().split("\n\n") if line]
+    assert status == 200 and "".join(p["text_output"] for p in parts) == whole["text_output"]
+    assert parts[-1]["finish_reason"] == whole["finish_reason"]
+
+
+# HTTP
+
+
+def test_connections_are_kept_and_requests_pipelined(server: Server) -> None:
+    with server.client() as client:
+        client.send(b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n" * 50)
+        assert [client.reply() for _ in range(50)] == [(200, b"")] * 50
+
+
+def test_methods_and_paths(server: Server) -> None:
+    assert server.get("/nothing")[0] == 404 and server.get("/v2/models/nothing")[0] == 404
+    assert server.get("/v2/models/digits/infer")[0] == 405
+    assert server.request("DELETE", "/v2")[0] == 405
+    assert server.request("OPTIONS", "/v2/models/digits/infer") == (204, b"")
+    assert server.request("HEAD", "/v2/models/digits") == (200, b"")
+    assert server.ask(b"GET /v2 HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+    for path in ("/v2/../v2", "/%2e%2e/etc/passwd", "/v2/models/..%2f..%2fdigits", "/v2/models/digits%00", "//v2"):
+        assert server.get(path)[0] in (400, 404), path
+    assert status_of(server.ask(b"GET http://h/v2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == 200
+
+
+def test_replies_are_compressed_where_that_is_accepted(server: Server, model: portfire.Model) -> None:
+    name, _ = names(model)
+    x = batch(64)
+    body = {"inputs": [{"name": name, "shape": list(x.shape), "datatype": "FP32", "data": x.ravel().tolist()}]}
+    data = gzip.compress(json.dumps(body).encode())
+    head = ("Content-Encoding: gzip", "Accept-Encoding: br, gzip", "Connection: close")
+    head_of_reply, packed = server.ask(post("/v2/models/digits/infer", data, *head)).split(b"\r\n\r\n", 1)
+    assert b"Content-Encoding: gzip" in head_of_reply
+    assert json.loads(gzip.decompress(packed))["outputs"][0]["shape"][0] == 64
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    openssl(
+        *"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority".split(),
+        *"-keyout ca.key -out ca.pem".split(),
+    )
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    for who in ("server", "client"):
+        openssl(
+            *"req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split(),
+            *f"-subj /CN={who} -keyout {who}.key -out {who}.csr".split(),
+        )
+        openssl(
+            *f"x509 -req -in {who}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2".split(),
+            *f"-extfile names -out {who}.pem".split(),
+        )
+    return folder
+
+
+def over_tls(server: Server, context: ssl.SSLContext, data: bytes) -> bytes:
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=WAIT) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+    ):
+        secure.sendall(data)
+        return Raw(server.port, secure).all()
+
+
+def test_tls_and_clients_with_certificates(program: Program, models: Path, certificates: Path) -> None:
+    own = ("--tls-certificate", certificates / "server.pem", "--tls-key", certificates / "server.key")
+    ask = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    trusting = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    with Server(program, models / "digits", *own) as server:
+        assert status_of(over_tls(server, trusting, ask)) == 200
+        server.ask(ask)  # in the clear: whatever comes, the server goes on
+        server.ask(b"\x16\x03\x01\xff\xff" + bytes(300))
+        with pytest.raises(ssl.SSLError):
+            over_tls(server, ssl.create_default_context(), ask)
+        assert status_of(over_tls(server, trusting, ask)) == 200
+        assert server.stop() == 0
+    with Server(program, models / "digits", *own, "--tls-clients", certificates / "ca.pem") as server:
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            assert over_tls(server, trusting, ask) == b""
+            raise ConnectionResetError
+        trusting.load_cert_chain(certificates / "client.pem", certificates / "client.key")
+        assert status_of(over_tls(server, trusting, ask)) == 200
+        assert server.stop() == 0
+
+
+def test_unix_socket(program: Program, models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with Server(program, models / "digits", "--unix-socket", path) as server:
+        with socket.socket(socket.AF_UNIX) as plain:
+            plain.settimeout(WAIT)
+            plain.connect(str(path))
+            plain.sendall(b"GET /v2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            assert status_of(Raw(0, plain).all()) == 200
+        assert server.stop() == 0
+    assert not path.exists()
+
+
+# Starting and stopping
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--address", "nowhere"),
+        ("--port", 70000),
+        ("--tls-certificate", "/nothing"),
+        ("--latest", 0),
+        ("--max-waiting", 0),
+        ("--unix-socket", "/nothing/socket"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(program: Program, models: Path, options: tuple[object, ...]) -> None:
+    done = program("serve", models, *options)
+    assert done.status not in (0, None) and done.err
+
+
+def test_a_folder_that_is_not_there_is_refused(program: Program, tmp_path: Path) -> None:
+    assert program("serve", tmp_path / "nothing").status == 66
+
+
+def test_requests_that_have_begun_are_answered_at_the_end(
+    program: Program, models: Path, model: portfire.Model
+) -> None:
+    name, output = names(model)
+    with Server(program, models) as server:
+        body = json.dumps({"model": "writer", "prompt": "once", "max_tokens": 40, "n": 8, "seed": 1}).encode()
+        x = batch(2)
+        tensors = {"name": name, "shape": list(x.shape), "datatype": "FP32", "data": x.ravel().tolist()}
+        infer = json.dumps({"inputs": [tensors]}).encode()
+        clients = [server.client() for _ in range(12)]
+        for k, client in enumerate(clients):
+            if k % 3 == 0:
+                client.send(post("/v1/completions", body))
+            elif k % 3 == 1:
+                client.send(post("/v2/models/digits/infer", infer))
+            else:
+                client.send(post("/v2/models/digits/infer", infer)[:-20])  # the rest comes later
+        idle = server.client()
+        idle.send(b"GET /v2 HTTP/1.1\r\nHost: h\r\n\r\n")
+        idle.reply()
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.all() == b""
+        for k, client in enumerate(clients):
+            if k % 3 == 2:
+                client.send(infer[-20:])
+            status, reply = client.reply()
+            assert status == 200, (k, reply)
+            assert ("choices" if k % 3 == 0 else "outputs") in json.loads(reply)
+            assert client.all() == b""
+            client.socket.close()
+        idle.socket.close()
+        assert server.process.wait(WAIT) == 0
+        assert server.log[-1].endswith("stopped")
+
+
+def test_what_never_ends_does_not_hold_up_the_end(program: Program, models: Path) -> None:
+    with Server(program, models, "--drain-seconds", 1) as server:
+        with server.client() as slow:
+            slow.send(post("/v2/models/digits/infer", b"x" * 100)[:-1])
+            time.sleep(0.1)
+            assert server.stop() == 0
+
+
+def test_a_second_signal_ends_at_once(program: Program, models: Path) -> None:
+    with Server(program, models) as server, server.client() as slow:
+        slow.send(post("/v2/models/digits/infer", b"x" * 100)[:-1])
+        wait_until(lambda: server.get("/v2")[0] == 200)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: any("stopping" in line for line in server.log))
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(WAIT) == -signal.SIGTERM
+
+
+# Models come, change and go
+
+
+class Asking:
+    """Clients that ask all the time; `wrong` has what was no right answer."""
+
+    def __init__(self, server: Server, count: int, ask: Callable[[triton.InferenceServerClient], str | None]):
+        self.server, self.count, self.ask = server, count, ask
+        self.wrong: list[str] = []
+        self.right = 0
+        self._stop = threading.Event()
+
+    def _work(self) -> None:
+        with triton.InferenceServerClient(self.server.address) as client:
+            while not self._stop.is_set():
+                try:
+                    fault = self.ask(client)
+                except Exception as error:
+                    fault = repr(error)
+                if fault:
+                    self.wrong.append(fault)
+                else:
+                    self.right += 1
+
+    def __enter__(self) -> Asking:
+        self._threads = [threading.Thread(target=self._work) for _ in range(self.count)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def put(source: Path, target: Path) -> None:
+    """A file where another one may be, whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name("beside")
+    shutil.copyfile(source, beside)
+    beside.rename(target)
+
+
+def test_models_change_while_clients_ask(
+    program: Program, digits: DigitsWorld, model: portfire.Model, tmp_path: Path
+) -> None:
+    name, output = names(model)
+    x = batch(2)
+    expected = np.asarray(model.forward(x))
+    folder = tmp_path / "models"
+    put(digits.package, folder / "digits/1/model.pt")
+
+    def ask(client: triton.InferenceServerClient) -> str | None:
+        got = client.infer("digits", asked(name, x, binary=True)).as_numpy(output)
+        return None if np.allclose(got, expected, atol=1e-5) else "wrong numbers"
+
+    with Server(program, folder) as server, Asking(server, 16, ask) as asking:
+
+        def logged(event: str, times: int = 1) -> None:
+            wait_until(lambda: sum(event in line for line in server.log) >= times, event)
+
+        def version() -> str:
+            return str(server.json("GET", "/v2/models/digits")["versions"])
+
+        put(digits.package, folder / "digits/1/model.pt")  # replaced by itself
+        logged("digits/1: replaced")
+        put(digits.package, folder / "digits/2/model.pt")  # a newer one
+        logged("digits/2: ready")
+        logged("digits/1: unloaded")
+        assert version() == "['2']"
+        (tmp_path / "rubbish").write_bytes(b"rubbish" * 1000)
+        put(tmp_path / "rubbish", folder / "digits/2/model.pt")  # what is loaded goes on
+        logged("digits/2: failed")
+        assert version() == "['2']"
+        put(tmp_path / "rubbish", folder / "digits/3/model.pt")  # a newer one that is none
+        logged("digits/3: failed")
+        half = digits.package.read_bytes()
+        with (folder / "digits/3/model.pt").open("wb") as file:  # written in place, slowly
+            for k in range(4):
+                file.write(half[k * len(half) // 4 : (k + 1) * len(half) // 4])
+                file.flush()
+                time.sleep(0.1)
+        logged("digits/3: ready")
+        assert version() == "['3']"
+        put(digits.package, folder / "another/1/model.pt")
+        logged("another/1: ready")
+        shutil.rmtree(folder / "digits/3")  # back to the older one
+        logged("digits/3: unloaded")
+        shutil.rmtree(folder / "another")
+        logged("another/1: unloaded")
+        folder.rename(tmp_path / "away")  # all goes on
+        logged("cannot be read")
+        assert version() == "['2']" or version() == "['1']"
+        (tmp_path / "away").rename(folder)
+        server.json("POST", "/v2/repository/index")
+        assert asking.right > 16
+    assert asking.wrong == []
+
+
+def test_the_newest_two_answer(program: Program, digits: DigitsWorld, tmp_path: Path) -> None:
+    for number in ("1", "2", "3"):
+        put(digits.package, tmp_path / f"digits/{number}/model.pt")
+    with Server(program, tmp_path, "--latest", 2) as server:
+        assert [server.get(f"/v2/models/digits/versions/{k}/ready")[0] for k in (1, 2, 3)] == [503, 200, 200]
+        assert server.json("GET", "/v2/models/digits")["versions"] == ["2", "3"]
+        assert server.stop() == 0
+
+
+def test_what_cannot_be_loaded_is_told_and_holds_up_nothing(
+    program: Program, digits: DigitsWorld, tmp_path: Path
+) -> None:
+    put(digits.package, tmp_path / "good/1/model.pt")
+    (tmp_path / "bad/1").mkdir(parents=True)
+    (tmp_path / "bad/1/model.pt").write_bytes(b"rubbish")
+    with Server(program, tmp_path) as server:
+        index = {m["name"]: m for m in server.json("POST", "/v2/repository/index")}
+        assert index["good"]["state"] == "READY" and index["bad"]["state"] == "UNAVAILABLE"
+        assert "not a zip" in index["bad"]["reason"] or index["bad"]["reason"]
+        assert server.get("/v2/models/bad/ready")[0] == 503
+        assert [m["name"] for m in server.json("POST", "/v2/repository/index", {"ready": True})] == ["good"]
+        with ThreadPoolExecutor() as pool:
+            done = pool.map(lambda _: server.request("POST", "/v2/repository/models/bad/load")[0], range(4))
+        assert set(done) == {503}
+        assert server.stop() == 0
