@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import pytest
 import torch
 from exported import PROGRAMS, Saved
 from faces import CppLibrary, Program
+from served import Server
 from small_models import DigitsWorld, MeanAndShape, Scale, make_digits, make_scale
+from small_served import make_kinds, make_slow
+from small_texts import make_writer
 
 _ROOT = Path(__file__).parents[2]
 
@@ -69,3 +74,20 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
 @pytest.fixture(scope="session")
 def perceptron(saved: Saved) -> Path:
     return saved("perceptron")
+
+
+@pytest.fixture(scope="session")
+def served_models(tmp_path_factory: pytest.TempPathFactory, digits: DigitsWorld) -> Path:
+    """A folder for `portfire serve`: digits, writer (of texts), kinds (every dtype) and slow."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(digits.folder / "10", folder / "digits" / "10")
+    make_writer(folder / "writer", "gpt")
+    make_kinds(folder / "kinds")
+    make_slow(folder / "slow")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grpc_server(program: Program, served_models: Path) -> Iterator[Server]:
+    with Server.start(program, served_models, "--max-body", 1 << 20) as running:
+        yield running
