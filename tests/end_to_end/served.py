@@ -7,11 +7,14 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from faces import Program
 
@@ -52,11 +55,20 @@ class Server:
                     server.grpc_port = event["port"]
                 elif event["event"] in {"ready", "failed"}:
                     loading.discard(event["model"])
+            while "--tls-certificate" not in arguments and not server.is_ready():
+                time.sleep(0.01)
             yield server
         finally:
             process.kill()
             process.wait(_PATIENCE)
             reader.join(_PATIENCE)
+
+    def is_ready(self) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.http_port}/v2/health/ready", timeout=_PATIENCE):
+                return True
+        except HTTPError:
+            return False
 
     def ask_to_stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)

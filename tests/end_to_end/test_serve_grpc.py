@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -237,8 +238,12 @@ def test_what_is_no_message_is_refused(grpc_server: Server) -> None:
             assert raised.value.code() == code, raised.value
 
 
-def test_a_message_over_the_limit_is_refused(client: triton.InferenceServerClient) -> None:
-    refused(
-        lambda: client.infer("digits", [tensor("x", pictures(5000))]), "RESOURCE_EXHAUSTED", "larger than max"
-    )
-    assert client.is_server_live()
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_a_message_over_the_limit_is_refused(
+    client: triton.InferenceServerClient, compression: str | None
+) -> None:
+    inputs = [tensor("x", np.zeros((5000, 1, 8, 8), np.float32))]
+    infer = partial(client.infer, "digits", inputs, compression_algorithm=compression)
+    refused(infer, "RESOURCE_EXHAUSTED", "larger than max")
+    fits = [tensor("x", pictures(2))]
+    assert client.infer("digits", fits, compression_algorithm=compression).as_numpy("logits").shape == (2, 10)

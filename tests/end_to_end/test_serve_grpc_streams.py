@@ -125,3 +125,13 @@ def test_what_nobody_waits_for_is_not_begun(program: Program, served_models: Pat
             stats = client.get_inference_statistics("slow").model_stats[0]
             began, dropped = stats.execution_count, stats.inference_stats.fail.count
         assert dropped >= 6
+
+
+def test_calls_of_a_slow_model_hold_up_no_other(program: Program, served_models: Path) -> None:
+    zeros = tensor("x", np.zeros((256, 256), np.float32))
+    errors: queue.Queue[Any] = queue.Queue()
+    with Server.start(program, served_models) as own, triton.InferenceServerClient(own.grpc) as client:
+        for _ in range(150):
+            client.async_infer("slow", [zeros], callback=lambda result, error: errors.put(error))
+        client.infer("digits", [tensor("x", pictures(1))], client_timeout=SECONDS)
+        assert errors.qsize() < 75

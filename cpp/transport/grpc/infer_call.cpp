@@ -17,7 +17,8 @@
 namespace portfire::rpc {
 namespace {
 
-/// Calls that wait for a client; more that come at once wait for the server's thread.
+/// Calls that wait for a client: at least so many, and so many when nothing happens.
+constexpr int kLeastArmed = 16;
 constexpr int kArmed = 64;
 constexpr const char* kMethod = "/inference.GRPCInferenceService/ModelInfer";
 
@@ -32,8 +33,9 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
   void arm() {
     context_.emplace();
     writer_.emplace(&*context_);
-    request_.Clear();
+    request_ = {};  // and what it held: a client may have sent much
     left_ = 2;
+    ++service_.armed_;
     context_->AsyncNotifyWhenDone(&gone_);
     begun_.then([self = shared_from_this()](bool ok) { self->begin(ok); });
     service_.RequestAsyncUnary(0, &*context_, &request_, &*writer_, &queue_, &queue_, &begun_);
@@ -47,7 +49,9 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
 
  private:
   void begin(bool ok) {
+    --service_.armed_;
     if (!ok) return;  // the server stops
+    if (service_.armed_ < kLeastArmed) std::make_shared<InferCall>(service_, site_, queue_)->arm();
     auto ended = [self = shared_from_this()](bool) { self->end(); };
     finished_.then(ended);
     gone_.then([self = shared_from_this()](bool) {
@@ -62,7 +66,7 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
   void end() {
     if (--left_ > 0) return;
     cancel_ = nullptr;
-    arm();
+    if (service_.armed_ < kArmed) arm();
   }
 
   InferService& service_;

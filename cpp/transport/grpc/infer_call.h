@@ -18,6 +18,8 @@ class InferService final : public ::grpc::Service {
 
  private:
   friend class InferCall;
+
+  int armed_ = 0;  ///< calls that wait for a client; the server's thread's own
 };
 
 }  // namespace portfire::rpc
