@@ -176,6 +176,7 @@ bool Repository::follow(const std::string& name, const std::map<std::int64_t, Fo
   }
   for (const std::int64_t number : known) {
     if (kept.contains(number)) continue;
+    if (left && ready == 0 && has(name, number)) continue;  // what takes its place is not there yet
     const bool gone = !found.contains(number);
     // Whoever replaces a version may remove it before the next one is ready, or before anybody knows that that one is rubbish.
     if (gone && ready == 0 && !found.empty() && !unloaded) continue;
@@ -224,6 +225,14 @@ bool Repository::replace(const std::string& name, std::int64_t version, const Fo
     set_status(name, version, VersionState::kReady, "", before != nullptr ? "replaced" : "ready");
   }
   return answers;
+}
+
+bool Repository::has(const std::string& name, std::int64_t version) const {
+  const std::lock_guard lock(mutex_);
+  const auto model = models_.find(name);
+  if (model == models_.end()) return false;
+  const auto found = model->second.versions.find(version);
+  return found != model->second.versions.end() && found->second.served != nullptr;
 }
 
 void Repository::drop(const std::string& name, std::int64_t version, const std::string& why) {

@@ -92,6 +92,8 @@ class Repository {
   bool follow(const std::string& name, const std::map<std::int64_t, FoundVersion>& found, bool at_once);
   /// Opens `found` and puts it in place of what is there. Gives whether the version answers.
   bool replace(const std::string& name, std::int64_t version, const FoundVersion& found);
+  /// True where the version answers.
+  [[nodiscard]] bool has(const std::string& name, std::int64_t version) const;
   void drop(const std::string& name, std::int64_t version, const std::string& why);
   void set_status(const std::string& name, std::int64_t version, VersionState state, const std::string& reason, const std::string& event);
   std::shared_ptr<const Served> held(std::unique_ptr<const Served> served);

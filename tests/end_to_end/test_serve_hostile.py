@@ -29,7 +29,7 @@ LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n"
 def server(program: Program, digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(digits.package.parent, folder / "digits" / "1")
-    shutil.copytree(make_writer(tmp_path_factory.mktemp("writer"), "gpt").folder, folder / "writer" / "1")
+    shutil.copytree(make_writer(tmp_path_factory.mktemp("writer"), "gpt").folder, folder / "writer")
     with Server(program, folder, "--max-body", MAX_BODY) as running:
         yield running
         assert running.stop() == 0

@@ -204,6 +204,21 @@ TEST(Repository, ANewerOneIsReadyBeforeTheOlderIsDropped) {
   EXPECT_EQ(world.events[4], "a/1 unloaded");
 }
 
+TEST(Repository, AnOlderOneIsReadyBeforeTheNewestIsDropped) {
+  World world;
+  world.folder.write("a/1/model.pt", "scale 1");
+  world.folder.write("a/2/model.pt", "scale 2");
+  world.repository.refresh(true);
+  EXPECT_EQ(world.loads, 1);
+  world.folder.remove("a/2");
+  EXPECT_TRUE(world.repository.refresh(false));  // 1 is left to the next look
+  EXPECT_EQ(world.ask("a"), 2);
+  EXPECT_FALSE(world.repository.refresh(false));
+  EXPECT_EQ(world.ask("a"), 1);
+  world.wait_for_ended(1);
+  EXPECT_EQ(world.list(), (Names{"a/1 READY"}));
+}
+
 TEST(Repository, ServesSoManyOfTheNewest) {
   World world({.folder = {}, .latest = 2});
   for (const char* version : {"1", "2", "10"}) world.folder.write(std::string("a/") + version + "/model.pt", std::string("scale ") + version);
