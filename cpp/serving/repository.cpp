@@ -176,10 +176,9 @@ bool Repository::follow(const std::string& name, const std::map<std::int64_t, Fo
   }
   for (const std::int64_t number : known) {
     if (kept.contains(number)) continue;
-    if (left && ready == 0 && has(name, number)) continue;  // what takes its place is not there yet
-    const bool gone = !found.contains(number);
     // Whoever replaces a version may remove it before the next one is ready, or before anybody knows that that one is rubbish.
-    if (gone && ready == 0 && !found.empty() && !unloaded) continue;
+    if (ready == 0 && !found.empty() && !unloaded && has(name, number)) continue;
+    const bool gone = !found.contains(number);
     drop(name, number, unloaded ? "unloaded" : gone ? "its files are gone" : "other versions are served");
     if (gone) {
       const std::lock_guard lock(mutex_);
