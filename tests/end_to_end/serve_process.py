@@ -58,7 +58,7 @@ def _reply(answer: Any) -> Reply:
 def serving(program: Program, folder: Path, *options: str) -> Iterator[Server]:
     """On a free port, ready, and ended with SIGTERM."""
     process = subprocess.Popen(
-        [program.path, "serve", folder, "--port", "0", "--threads", "1", *options],
+        [program.path, "serve", folder, "--port", "0", "--no-grpc", "--threads", "1", *options],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -35,7 +35,7 @@ class Server:
         self, program: Program, models: Path, *options: object, ready: bool = True, cwd: Path | None = None
     ) -> None:
         self.process = subprocess.Popen(
-            program.command("serve", models, "--port", 0, *options),
+            program.command("serve", models, "--port", 0, "--no-grpc", *options),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

@@ -26,7 +26,9 @@ LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n"
 
 
 @pytest.fixture(scope="module")
-def server(program: Program, digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    program: Program, digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(digits.package.parent, folder / "digits" / "1")
     shutil.copytree(make_writer(tmp_path_factory.mktemp("writer"), "gpt").folder, folder / "writer")

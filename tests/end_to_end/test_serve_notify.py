@@ -54,7 +54,7 @@ def repository(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) ->
 @contextmanager
 def served(program: Program, *arguments: object, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
-        program.command("serve", "--port", "0", "--drain-seconds", "5", *arguments),
+        program.command("serve", "--port", "0", "--no-grpc", "--drain-seconds", "5", *arguments),
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,
     ) as process:

@@ -170,7 +170,7 @@ def start_portfire(model: str, x: np.ndarray, folder: Path, port: int) -> Runnin
     (repository / model / "1").mkdir(parents=True)
     shutil.copy(folder / "model.pt2", repository / model / "1" / "model.pt2")
     program = os.environ.get("PORTFIRE_BIN", str(ROOT / "build/dev/bin/portfire"))
-    command = [program, "serve", str(repository), "--port", str(port)]
+    command = [program, "serve", str(repository), "--port", str(port), "--grpc-port", str(port + 1)]
     command += ["--max-batch", str(BATCH[model])]
     ready = f"http://127.0.0.1:{port}/v2/health/ready"
     return start("portfire", command, {}, ready, folder, infer_ways(port, port + 1, model, x, "input"))

@@ -154,7 +154,8 @@ def main() -> int:
         shutil.copy(files[1], folder / "1/model.pt2")
         log = Path(scratch) / "log"
         with log.open("w") as errors:
-            command = [program, "serve", str(folder.parent), "--port", str(port), "--max-batch", "64"]
+            command = [program, "serve", str(folder.parent), "--port", str(port), "--no-grpc"]
+            command += ["--max-batch", "64"]
             server = subprocess.Popen(command, stderr=errors)
         for _ in range(200):
             try:
