@@ -26,7 +26,9 @@ LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n"
 
 
 @pytest.fixture(scope="module")
-def server(program: Program, digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    program: Program, digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(digits.package.parent, folder / "digits" / "1")
     shutil.copytree(make_writer(tmp_path_factory.mktemp("writer"), "gpt").folder, folder / "writer")
@@ -177,8 +179,8 @@ def test_a_client_that_goes_away_ends_its_text(server: Server) -> None:
 
 def test_a_slow_reader_holds_up_nobody(server: Server) -> None:
     slow = socket.create_connection(("127.0.0.1", server.port))
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-    body = {"model": "writer", "prompt": "once", "max_tokens": 40, "n": 100, "stream": True}
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    body = {"model": "writer", "prompt": "once", "max_tokens": 40, "n": 16, "stream": True}
     slow.sendall(post("/v1/completions", json.dumps(body).encode()))
     quick = server.json("POST", "/v1/completions", {"model": "writer", "prompt": "once", "max_tokens": 5})
     assert quick["choices"][0]["text"]

@@ -123,7 +123,9 @@ def test_many_at_once_get_each_their_own(client: triton.InferenceServerClient, m
     inputs = [batch(1 + k % 3, k) for k in range(40)]
     calls = [client.async_infer("digits", asked(name, x, binary=k % 2 == 0)) for k, x in enumerate(inputs)]
     for call, x in zip(calls, inputs, strict=True):
-        np.testing.assert_allclose(call.get_result().as_numpy(output), np.asarray(model.forward(x)), atol=1e-5)
+        np.testing.assert_allclose(
+            call.get_result().as_numpy(output), np.asarray(model.forward(x)), atol=1e-5
+        )
 
 
 def test_triton_sees_errors(client: triton.InferenceServerClient, model: portfire.Model) -> None:
@@ -143,7 +145,9 @@ def test_triton_sees_errors(client: triton.InferenceServerClient, model: portfir
 
 def test_statistics_and_repository(client: triton.InferenceServerClient, model: portfire.Model) -> None:
     name, _ = names(model)
-    before = client.get_inference_statistics("digits")["model_stats"][0]["inference_stats"]["success"]["count"]
+    before = client.get_inference_statistics("digits")["model_stats"][0]["inference_stats"]["success"][
+        "count"
+    ]
     client.infer("digits", asked(name, batch(1), binary=True))
     after = client.get_inference_statistics("digits")["model_stats"][0]["inference_stats"]["success"]["count"]
     assert after == before + 1
@@ -182,7 +186,9 @@ def test_completions(writer: openai.OpenAI) -> None:
     assert first.choices[0].text == again.choices[0].text
     assert first.choices[0].finish_reason in ("length", "stop")
     assert first.usage is not None and first.usage.prompt_tokens == 4
-    several = writer.completions.create(model="writer", prompt=["a", "b"], n=2, max_tokens=4, seed=1, echo=True)
+    several = writer.completions.create(
+        model="writer", prompt=["a", "b"], n=2, max_tokens=4, seed=1, echo=True
+    )
     assert [c.index for c in several.choices] == [0, 1, 2, 3]
     assert [c.text[0] for c in several.choices] == ["a", "a", "b", "b"]
     cut = writer.completions.create(
@@ -227,7 +233,9 @@ def test_openai_sees_errors(writer: openai.OpenAI) -> None:
 def test_generate_as_triton_has_it(server: Server) -> None:
     asked_for = {"text_input": "once", "parameters": {"max_tokens": 6, "seed": 2}}
     whole = server.json("POST", "/v2/models/writer/generate", asked_for)
-    status, events = server.request("POST", "/v2/models/writer/versions/1/generate_stream", json.dumps(asked_for))
+    status, events = server.request(
+        "POST", "/v2/models/writer/versions/1/generate_stream", json.dumps(asked_for)
+    )
     parts = [json.loads(line.removeprefix("data: ")) for line in events.decode().split("\n\n") if line]
     assert status == 200 and "".join(p["text_output"] for p in parts) == whole["text_output"]
     assert parts[-1]["finish_reason"] == whole["finish_reason"]
@@ -249,7 +257,13 @@ def test_methods_and_paths(server: Server) -> None:
     assert server.request("OPTIONS", "/v2/models/digits/infer") == (204, b"")
     assert server.request("HEAD", "/v2/models/digits") == (200, b"")
     assert server.ask(b"GET /v2 HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
-    for path in ("/v2/../v2", "/%2e%2e/etc/passwd", "/v2/models/..%2f..%2fdigits", "/v2/models/digits%00", "//v2"):
+    for path in (
+        "/v2/../v2",
+        "/%2e%2e/etc/passwd",
+        "/v2/models/..%2f..%2fdigits",
+        "/v2/models/digits%00",
+        "//v2",
+    ):
         assert server.get(path)[0] in (400, 404), path
     assert status_of(server.ask(b"GET http://h/v2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == 200
 
@@ -257,7 +271,9 @@ def test_methods_and_paths(server: Server) -> None:
 def test_replies_are_compressed_where_that_is_accepted(server: Server, model: portfire.Model) -> None:
     name, _ = names(model)
     x = batch(64)
-    body = {"inputs": [{"name": name, "shape": list(x.shape), "datatype": "FP32", "data": x.ravel().tolist()}]}
+    body = {
+        "inputs": [{"name": name, "shape": list(x.shape), "datatype": "FP32", "data": x.ravel().tolist()}]
+    }
     data = gzip.compress(json.dumps(body).encode())
     head = ("Content-Encoding: gzip", "Accept-Encoding: br, gzip", "Connection: close")
     head_of_reply, packed = server.ask(post("/v2/models/digits/infer", data, *head)).split(b"\r\n\r\n", 1)
@@ -345,7 +361,9 @@ def test_unix_socket(program: Program, models: Path, tmp_path: Path) -> None:
         ("--unix-socket", "/nothing/socket"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(program: Program, models: Path, options: tuple[object, ...]) -> None:
+def test_options_that_mean_nothing_are_refused(
+    program: Program, models: Path, options: tuple[object, ...]
+) -> None:
     done = program("serve", models, *options)
     assert done.status not in (0, None) and done.err
 
