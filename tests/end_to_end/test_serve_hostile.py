@@ -1,4 +1,4 @@
-"""`portfire serve` and clients that mean it harm: each is answered as it should be, and leaves nothing behind."""
+"""`portfire serve` and clients that mean it harm: each is answered as it should be and leaves nothing."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def test_memory_does_not_grow(server: Server) -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_idle_connections(program: Program, tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 11_000:
         pytest.skip(f"only {hard} descriptors may be open")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
