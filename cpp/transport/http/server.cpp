@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -26,6 +28,7 @@ using asio::ip::tcp;
 using Local = asio::local::stream_protocol;
 
 constexpr std::chrono::milliseconds kTick{200};
+constexpr std::chrono::seconds kToClose{1};
 constexpr std::chrono::milliseconds kBreath{50};  // before a failed accept is tried again: there may be no descriptors left
 
 /// Throws kInvalidArgument.
@@ -195,7 +198,8 @@ ServerStats Server::stats() const { return {impl_->shared->connections, impl_->s
 void Server::stop(std::chrono::milliseconds limit) {
   if (!impl_->thread.joinable()) return;
   impl_->shared->draining = true;
-  asio::post(impl_->io, [this] {
+  const auto closed = std::make_shared<std::promise<void>>();
+  asio::post(impl_->io, [this, closed] {
     impl_->end<TcpSocket>(*impl_->acceptor);
     if (impl_->local) {
       impl_->end<LocalSocket>(*impl_->local);
@@ -204,8 +208,10 @@ void Server::stop(std::chrono::milliseconds limit) {
     for (const auto& one : impl_->sessions) {
       if (const auto session = one.lock()) session->drain();
     }
+    closed->set_value();
   });
   const auto end = std::chrono::steady_clock::now() + limit;
+  closed->get_future().wait_for(std::max<std::chrono::milliseconds>(limit, kToClose));  // or nobody may be counted yet
   while (impl_->shared->connections > 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   impl_->io.stop();
   impl_->thread.join();
