@@ -95,7 +95,7 @@ class Session final : public Exchange, public AnySession, public Request, public
 
   void tick(SteadyTime now) override {
     if (now > deadline_) return lose();
-    if (told_when_gone_ && std::exchange(is_watched_, true)) watch();  // not before it has waited for a tick
+    if (answering_ && std::exchange(is_watched_, true)) watch();  // not before it has waited for a tick
   }
 
   // Request
@@ -201,6 +201,7 @@ class Session final : public Exchange, public AnySession, public Request, public
     shared_->requests.fetch_add(1, std::memory_order_relaxed);
     expire_never();
     answering_ = true;
+    answered_by_others_ = self();
     keeps_ = parser_->get().keep_alive();
     is_head_ = parser_->get().method() == beast::http::verb::head;
     is_old_ = parser_->get().version() < 11;
@@ -327,10 +328,12 @@ class Session final : public Exchange, public AnySession, public Request, public
     gone_ = true;
     if (told_when_gone_) std::exchange(told_when_gone_, nullptr)();
     close();
+    answered_by_others_ = nullptr;
   }
 
   void end_request() {
     ++request_number_;
+    answered_by_others_ = nullptr;
     told_when_gone_ = nullptr;
     is_watched_ = false;
     parts_begun_ = false;
@@ -362,6 +365,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   std::string payload_;
   std::string outgoing_;  ///< parts that wait for those being sent
   std::function<void()> told_when_gone_;
+  std::shared_ptr<Session> answered_by_others_;  ///< this, while nothing here waits but for an answer
   Compression compression_ = Compression::kNone;
   std::atomic<std::uint64_t> request_number_{0};
   std::atomic<std::size_t> pending_{0};  ///< bytes of parts, given but not taken by the client's machine

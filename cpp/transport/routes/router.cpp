@@ -19,7 +19,7 @@ bool matches(const std::vector<std::string>& pattern, const std::vector<std::str
     if (!wanted.starts_with(kAny)) return wanted == given;
     const std::string_view tail = std::string_view(wanted).substr(kAny.size());
     // A verb after a colon is of another pattern.
-    return tail.empty() ? given.find(':') == std::string::npos : given.size() > tail.size() && given.ends_with(tail);
+    return tail.empty() ? !given.empty() && given.find(':') == std::string::npos : given.size() > tail.size() && given.ends_with(tail);
   });
 }
 
