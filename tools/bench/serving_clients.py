@@ -23,9 +23,10 @@ class Way:
 
 
 def milliseconds(text: str) -> float:
-    found = re.fullmatch(r"([\d.]+)(us|ms|s)", text)
-    assert found, text
-    return float(found.group(1)) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[found.group(2)]
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if not found:  # no request ended in time
+        return float("nan")
+    return float(found.group(1)) * {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}[found.group(2)]
 
 
 def check(way: Way) -> None:
@@ -35,6 +36,8 @@ def check(way: Way) -> None:
         urllib.request.urlopen(request, timeout=30).close()
     except urllib.error.HTTPError as error:
         raise SystemExit(f"{way.url}: {error.code} {error.read()[:500]!r}") from None
+    except OSError as error:
+        raise SystemExit(f"{way.url}: {error}") from None
 
 
 def with_wrk(way: Way, connections: int, seconds: float, folder: Path) -> dict[str, float]:
@@ -60,8 +63,8 @@ def with_wrk(way: Way, connections: int, seconds: float, folder: Path) -> dict[s
     return {
         "count": float(count.group(1)),
         "rate": float(rate.group(1)),
-        "p50": milliseconds(share["50"]),
-        "p99": milliseconds(share["99"]),
+        "p50": milliseconds(share.get("50", "")),
+        "p99": milliseconds(share.get("99", "")),
     }
 
 
