@@ -108,7 +108,18 @@ void Crew::work(int thread) {
     lock.lock();
     --running_;
     const bool had_all = std::exchange(has_all_, false);
-    if (work != nullptr) waiting_.emplace(std::max(again, Clock::now()), std::move(work));
+    if (work != nullptr) {
+      // The first thread may give a long piece all processors, so it has a chance to take the next.
+      const bool is_for_first = thread != 0 && idle_[0] && work->is_long();
+      waiting_.emplace(std::max(again, Clock::now()), std::move(work));
+      if (is_for_first) {
+        idle_[0] = false;
+        wake_[0]->notify_one();
+        lock.unlock();
+        std::this_thread::yield();
+        lock.lock();
+      }
+    }
     // This thread takes the first that waits; others came while it held all.
     if (had_all) {
       for (std::size_t k = 1; k < waiting_.size(); ++k) wake_one();
