@@ -1,0 +1,102 @@
+"""Who may come in, over HTTP and gRPC."""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from faces import Program
+from served import Server
+from tritonclient.utils import InferenceServerException
+
+
+def _key(program: Program, name: str) -> tuple[str, str]:
+    """A key, and what the file holds of it."""
+    done = subprocess.run(program.command("key", name), capture_output=True, text=True, check=True)
+    return done.stdout.strip(), done.stderr.strip()
+
+
+@pytest.fixture(scope="module")
+def keys(
+    program: Program, served_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, dict[str, str]]]:
+    made = {name: _key(program, name) for name in ("plain", "slow", "control")}
+    path = tmp_path_factory.mktemp("keys") / "keys.txt"
+    path.write_text(f"# who\n{made['plain'][1]}\n{made['slow'][1]}:rate=1\n{made['control'][1]}:control\n")
+    assert not any(key in path.read_text() for key, _ in made.values())
+    with Server.start(program, served_models, "--keys", path) as server:
+        yield server, {name: key for name, (key, _) in made.items()}
+
+
+def _status(server: Server, path: str, headers: dict[str, str], method: str = "GET") -> int:
+    url = f"http://127.0.0.1:{server.http_port}{path}"
+    request = urllib.request.Request(url, headers=headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return int(reply.status)
+    except HTTPError as error:
+        return error.code
+
+
+def test_http_asks_for_a_key(keys: tuple[Server, dict[str, str]]) -> None:
+    server, key = keys
+    assert _status(server, "/v2/health/ready", {}) == 200
+    for path in ("/v2", "/v1/models", "/metrics", "/v2/models/nothing"):
+        assert _status(server, path, {}) == 401
+        assert _status(server, path, {"Authorization": "Bearer wrong"}) == 401
+    assert _status(server, "/v1/models", {"Authorization": f"Bearer {key['plain']}"}) == 200
+    assert _status(server, "/v1/models", {"X-API-Key": key["plain"]}) == 200
+    slow = [_status(server, "/v2", {"X-API-Key": key["slow"]}) for _ in range(4)]
+    assert slow[0] == 200 and 429 in slow
+
+
+def test_only_some_keys_load_and_unload(keys: tuple[Server, dict[str, str]]) -> None:
+    server, key = keys
+    for path in ("/v2/repository/models/nothing/load", "/v2/%72epository/models/nothing/unload"):
+        assert _status(server, path, {"X-API-Key": key["plain"]}, "POST") == 403
+        assert _status(server, path, {"X-API-Key": key["control"]}, "POST") == 404
+
+
+def test_pages_of_other_sites_may_not_ask(keys: tuple[Server, dict[str, str]]) -> None:
+    server, key = keys
+    known = {"X-API-Key": key["plain"]}
+    assert _status(server, "/v2", known | {"Origin": "http://elsewhere.example"}) == 403
+    assert _status(server, "/v2", known | {"Origin": f"http://127.0.0.1:{server.http_port}"}) == 200
+
+
+def test_grpc_asks_for_a_key(keys: tuple[Server, dict[str, str]]) -> None:
+    server, key = keys
+    x = triton.InferInput("x", [1], "FP32")
+    x.set_data_from_numpy(np.zeros(1, np.float32))
+    with triton.InferenceServerClient(server.grpc) as client:
+        assert client.is_server_live() and client.is_server_ready()
+
+        def code(call: str, *arguments: object, **headers: str) -> str:
+            try:
+                getattr(client, call)(*arguments, headers=headers)
+            except InferenceServerException as error:
+                return str(error.status()).removeprefix("StatusCode.")
+            return "OK"
+
+        assert code("get_server_metadata") == code("infer", "nothing", [x]) == "UNAUTHENTICATED"
+        assert code("get_server_metadata", authorization=f"Bearer {key['plain']}") == "OK"
+        assert code("infer", "nothing", [x], **{"x-api-key": key["plain"]}) == "NOT_FOUND"
+        assert code("load_model", "nothing", **{"x-api-key": key["plain"]}) == "PERMISSION_DENIED"
+        assert code("load_model", "nothing", **{"x-api-key": key["control"]}) == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "alice", "alice:abc", "alice:" + "0" * 64 + ":rate=-1", "alice:" + "0" * 64 + ":all"]
+)
+def test_a_file_that_holds_no_keys_is_refused(
+    program: Program, served_models: Path, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "keys").write_text(line + "\n")
+    done = program("serve", served_models, "--port", 0, "--no-grpc", "--keys", tmp_path / "keys")
+    assert done.status == 64 and len(done.err.strip().splitlines()) == 1
