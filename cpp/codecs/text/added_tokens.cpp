@@ -55,7 +55,7 @@ AddedTokens::AddedTokens(const JsonNode& node, const Normalizer& normalizer) {
   }
 }
 
-std::vector<AddedTokens::Found> AddedTokens::find(std::string_view text, bool normalized) const {
+std::vector<AddedTokens::Found> AddedTokens::find(std::string_view text, bool normalized, const std::function<bool(Range)>& is_plain) const {
   const Group& group = normalized ? normalized_ : raw_;
   std::vector<Found> found;
   if (group.rules.empty()) return found;
@@ -67,8 +67,12 @@ std::vector<AddedTokens::Found> AddedTokens::find(std::string_view text, bool no
       continue;
     }
     Range range{at, at + match->bytes};
-    at = range.end;
     const Rule& rule = group.rules[match->number];
+    if (is_special(rule.id) && is_plain(range)) {
+      ++at;
+      continue;
+    }
+    at = range.end;
     if (rule.single_word) {
       const bool joined_before = range.begin > 0 && is_word(code_point_before(text, range.begin).value);
       const bool joined_after = range.end < text.size() && is_word(code_point_at(text, range.end).value);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,8 +52,9 @@ class AddedTokens {
   /// Throws kInvalidPackage.
   AddedTokens(const JsonNode& node, const Normalizer& normalizer);
 
-  /// From the left, those that are looked for in the text as it is, or in the normalized one.
-  [[nodiscard]] std::vector<Found> find(std::string_view text, bool normalized) const;
+  /// From the left, those that are looked for in the text as it is, or in the normalized one; special ones only where their
+  /// range is not `is_plain`.
+  [[nodiscard]] std::vector<Found> find(std::string_view text, bool normalized, const std::function<bool(Range)>& is_plain) const;
   [[nodiscard]] const Vocabulary& vocabulary() const noexcept { return vocabulary_; }
   [[nodiscard]] bool is_special(std::int64_t id) const { return special_.contains(id); }
 

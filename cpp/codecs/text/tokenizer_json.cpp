@@ -92,12 +92,14 @@ class TokenizerJson final : public TokenizerCore {
     encoding.ids.reserve(text.size() / 4 + 8);
     encoding.offsets.reserve(text.size() / 4 + 8);
     std::size_t at = 0;
-    for (const AddedTokens::Found& found : added_.find(text, false)) {
-      encode_part(text, {at, found.range.begin}, encoding);
+    const auto is_plain = [&](Range range) { return overlaps(options.plain, range); };
+    for (const AddedTokens::Found& found : added_.find(text, false, is_plain)) {
+      encode_part(text, {at, found.range.begin}, is_plain, encoding);
       put(encoding, found.id, found.range);
       at = found.range.end;
     }
-    encode_part(text, {at, text.size()}, encoding);
+    encode_part(text, {at, text.size()}, is_plain, encoding);
+    refuse_specials(text, encoding, options.plain);
     finish(encoding, options);
     return encoding;
   }
@@ -152,13 +154,34 @@ class TokenizerJson final : public TokenizerCore {
     encoding.offsets.push_back({static_cast<std::int64_t>(range.begin), static_cast<std::int64_t>(range.end)});
   }
 
+  /// The first range that ends beyond `range.begin` decides: they are in order.
+  static bool overlaps(const std::vector<TextRange>& ranges, Range range) {
+    const auto begin = static_cast<std::int64_t>(range.begin);
+    const auto next = std::partition_point(ranges.begin(), ranges.end(), [&](const TextRange& one) { return one.end <= begin; });
+    return next != ranges.end() && next->begin < static_cast<std::int64_t>(range.end);
+  }
+
+  /// A model may have a special token's spelling among its own pieces.
+  void refuse_specials(std::string_view text, const Encoding& encoding, const std::vector<TextRange>& plain) const {
+    if (plain.empty()) return;
+    for (std::size_t k = 0; k < encoding.ids.size(); ++k) {
+      if (!added_.is_special(encoding.ids[k])) continue;
+      const std::string& name = names_.at(encoding.ids[k]);
+      const auto begin = static_cast<std::size_t>(encoding.offsets[k].begin);
+      const std::size_t at = text.substr(begin, static_cast<std::size_t>(encoding.offsets[k].end) - begin).find(name);
+      if (at == std::string_view::npos || !overlaps(plain, {begin + at, begin + at + name.size()})) continue;
+      throw Error(ErrorCode::kInvalidInput, cat("the text holds ", quoted(name), ", which the tokenizer cannot tell from its special token"));
+    }
+  }
+
   /// A part of the text without tokens that are looked for in it as it is.
-  void encode_part(std::string_view whole, Range part, Encoding& encoding) const {
+  template <typename IsPlain>
+  void encode_part(std::string_view whole, Range part, const IsPlain& is_plain, Encoding& encoding) const {
     if (part.begin == part.end) return;
     AlignedText text(std::string(whole.substr(part.begin, part.end - part.begin)), part.begin);
     if (normalizer_) normalizer_(text);
     std::size_t at = 0;
-    for (const AddedTokens::Found& found : added_.find(text.bytes(), true)) {
+    for (const AddedTokens::Found& found : added_.find(text.bytes(), true, [&](Range range) { return is_plain(text.source(range)); })) {
       encode_piece(whole, text.part({at, found.range.begin}), encoding);
       put(encoding, found.id, text.source(found.range));
       at = found.range.end;

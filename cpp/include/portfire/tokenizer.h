@@ -32,6 +32,7 @@ struct Encoding {
 struct EncodeOptions {
   bool add_special_tokens = true;  ///< those that the tokenizer's template puts around a text
   std::int64_t max_tokens = 0;     ///< with those; the first are kept. 0: no more than the tokenizer's own limit
+  std::vector<TextRange> plain{};  ///< parts of the text, in order, in which what is spelled as a special token is text
 };
 
 class TokenizerCore;

@@ -42,6 +42,30 @@ TEST(AddedTokens, SomeAreLookedForInTheNormalizedText) {
   EXPECT_EQ(ids(with_tokens(), "raw Raw rawNEW"), (Ids{0, 9, 0, 8}));
 }
 
+TEST(AddedTokens, SpecialOnesAreTextWherePlainTextIsSaid) {
+  const Tokenizer t = with_tokens();
+  const auto plain = [&](const std::string& text, std::vector<TextRange> ranges) { return ids(t, text, {.plain = std::move(ranges)}); };
+  EXPECT_EQ(plain("<s>a<s>b", {{3, 8}}), (Ids{3, 0})) << "a<s>b is one unknown word";
+  EXPECT_EQ(plain("<s>a<s>b", {{0, 3}}), (Ids{0, 3, 2}));
+  EXPECT_EQ(plain("<s>", {{1, 2}}), (Ids{0})) << "a part of it is enough";
+  EXPECT_EQ(plain("<s>", {{2, 3}}), (Ids{0})) << "it cannot be put together from both";
+  EXPECT_EQ(plain("<s>", {{0, 0}, {3, 3}}), (Ids{3}));
+  EXPECT_EQ(plain("<<s>", {{0, 1}}), (Ids{0, 3}));
+  EXPECT_EQ(plain("a NEW <s>", {{0, 9}}), (Ids{1, 8, 0})) << "what is not special controls nothing";
+  const Tokenizer normalized = with_model(R"({"type":"WordLevel","vocab":{"?":0,"a":1},"unk_token":"?"})",
+                                          R"(,"normalizer":{"type":"Lowercase"},"pre_tokenizer":{"type":"WhitespaceSplit"},"added_tokens":[)" +
+                                              row(2, "<S>", R"("special":true,"normalized":true)") + "]");
+  EXPECT_EQ(ids(normalized, "a <s> <S>", {.plain = {{2, 5}}}), (Ids{1, 0, 2}));
+}
+
+TEST(AddedTokens, ASpecialTokenThatIsAPieceOfTheModelTooIsRefusedInPlainText) {
+  const Tokenizer t = with_model(R"({"type":"WordLevel","vocab":{"?":0,"a":1,"<s>":2},"unk_token":"?"})",
+                                 R"(,"pre_tokenizer":{"type":"WhitespaceSplit"},"added_tokens":[)" + row(0, "?", R"("special":true)") + "," + row(2, "<s>", R"("special":true)") + "]");
+  EXPECT_EQ(ids(t, "<s> a", {.plain = {{3, 5}}}), (Ids{2, 1}));
+  EXPECT_EQ(ids(t, "<s> x", {.plain = {{3, 5}}}), (Ids{2, 0})) << "an unknown word is no spelling of it";
+  EXPECT_THAT(refusal(ErrorCode::kInvalidInput, [&] { (void)ids(t, "a <s>", {.plain = {{0, 5}}}); }), HasSubstr("the text holds \"<s>\""));
+}
+
 TEST(AddedTokens, ThereMayBeThousands) {  // google/gemma-3 has 6,242
   std::string rows;
   for (int k = 0; k < 7000; ++k) rows += (k > 0 ? "," : "") + row(k + 1, "<unused" + std::to_string(k) + ">", R"("special":true)");
