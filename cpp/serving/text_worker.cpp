@@ -39,7 +39,12 @@ Generation Ticket::wait() {
 Ticket::Part Ticket::take() {
   const std::lock_guard lock(mutex_);
   if (ended_ && error_) throw Error(*error_);
-  return {first_.text.substr(std::exchange(taken_, first_.text.size())), ended_};
+  Part part{.text = first_.text.substr(std::exchange(taken_, first_.text.size())), .ended = ended_};
+  for (; taken_tokens_ < first_.ids.size(); ++taken_tokens_) {
+    const std::size_t k = taken_tokens_;
+    part.tokens.push_back({.id = first_.ids[k], .log_probability = first_.log_probabilities[k], .likeliest = k < likeliest_.size() ? likeliest_[k] : std::vector<LikelyToken>{}});
+  }
+  return part;
 }
 
 Generation Ticket::result() const {
@@ -86,9 +91,15 @@ void Ticket::publish(const Writing& writing) {
     first_.text += now.text.substr(first_.text.size());
     first_.ids.insert(first_.ids.end(), now.ids.begin() + from, now.ids.end());
     first_.log_probabilities.insert(first_.log_probabilities.end(), now.log_probabilities.begin() + from, now.log_probabilities.end());
+    publish_likeliest(writing);
   }
   changed_.notify_all();
   if (told_) told_(*this);
+}
+
+void Ticket::publish_likeliest(const Writing& writing) {
+  const auto all = writing.likeliest();
+  likeliest_.insert(likeliest_.end(), all.begin() + static_cast<std::ptrdiff_t>(likeliest_.size()), all.end());
 }
 
 void Ticket::end(const Writing& writing, std::optional<Error> error) {
@@ -96,6 +107,7 @@ void Ticket::end(const Writing& writing, std::optional<Error> error) {
     const std::lock_guard lock(mutex_);
     result_ = writing.result();
     first_ = result_->sequences.front();
+    publish_likeliest(writing);
     error_ = std::move(error);
     ended_ = true;
   }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <portfire/error.h>
 #include <portfire/generate.h>
@@ -20,6 +21,13 @@
 #include "tasks/generation/generation_batch.h"
 
 namespace portfire {
+
+/// One more token of a text.
+struct WrittenToken {
+  std::int64_t id = 0;
+  float log_probability = 0;
+  std::vector<LikelyToken> likeliest{};  ///< as `Prompt::likeliest` asks for them
+};
 
 /// The texts of one prompt, between the thread that writes them and who waits for them. Thread-safe.
 class Ticket {
@@ -41,6 +49,7 @@ class Ticket {
   struct Part {
     std::string text;
     bool ended = false;
+    std::vector<WrittenToken> tokens{};  ///< their text may come with a later part
   };
   Part take();
   /// Of a text that has ended. Throws as `next`.
@@ -49,6 +58,8 @@ class Ticket {
  private:
   friend class TextWorker;
 
+  /// Takes over what has come of the tokens that could have.
+  void publish_likeliest(const Writing& writing);
   /// Takes over what has come.
   void publish(const Writing& writing);
   void end(const Writing& writing, std::optional<Error> error);
@@ -57,7 +68,9 @@ class Ticket {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   GeneratedText first_;
+  std::vector<std::vector<LikelyToken>> likeliest_;
   std::size_t taken_ = 0;  ///< bytes of its text
+  std::size_t taken_tokens_ = 0;
   std::optional<Generation> result_;
   std::optional<Error> error_;
   bool ended_ = false;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include <portfire/error.h>
 
@@ -63,6 +64,18 @@ std::vector<float> log_softmax(std::span<const float> logits) {
   scores.reserve(logits.size());
   for (const float logit : logits) scores.push_back(static_cast<float>(static_cast<double>(logit) - total));
   return scores;
+}
+
+std::vector<LikelyToken> most_likely(std::span<const float> logits, std::int64_t count) {
+  const double total = log_sum(logits);
+  const auto logit = [&](std::int64_t id) { return logits[static_cast<std::size_t>(id)]; };
+  std::vector<std::int64_t> order(logits.size());
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  const auto end = order.begin() + static_cast<std::ptrdiff_t>(std::min(static_cast<std::size_t>(count), order.size()));
+  std::partial_sort(order.begin(), end, order.end(), [&](std::int64_t a, std::int64_t b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
+  std::vector<LikelyToken> tokens;
+  for (auto id = order.begin(); id != end; ++id) tokens.push_back({.id = *id, .log_probability = static_cast<float>(static_cast<double>(logit(*id)) - total)});
+  return tokens;
 }
 
 }  // namespace portfire

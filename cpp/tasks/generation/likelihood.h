@@ -26,11 +26,20 @@ inline float exp_below(float x) {
   return (sum * rest * rest + rest + 1) * std::bit_cast<float>(static_cast<std::uint32_t>(exponent) << 23U);
 }
 
+/// A token that could have come. Regular.
+struct LikelyToken {
+  std::int64_t id = 0;
+  float log_probability = 0;  ///< by softmax of the bare logits
+  bool operator==(const LikelyToken&) const = default;
+};
+
 /// The first of the greatest.
 std::size_t likeliest(std::span<const float> logits);
 /// log(sum(exp(logits))). Throws kInvalidPackage where none is a number above -inf, or one is NaN or inf.
 double log_sum(std::span<const float> logits);
 /// log(softmax(logits)). Throws as `log_sum`.
 std::vector<float> log_softmax(std::span<const float> logits);
+/// The `count` likeliest, or all where there are fewer; the likeliest first, of equals the lower id. Throws as `log_sum`.
+std::vector<LikelyToken> most_likely(std::span<const float> logits, std::int64_t count);
 
 }  // namespace portfire

@@ -30,6 +30,7 @@ std::vector<Continuation> Sampling::advance(std::span<const float> logits) {
 
 bool Sampling::accept(std::size_t sequence, std::span<const float> logits) {
   const Sampler::Choice choice = samplers_[sequence].next(logits);
+  if (sequence == 0 && prompt_.likeliest > 0) likeliest_.push_back(most_likely(logits, prompt_.likeliest));
   WrittenText& text = texts_[sequence];
   const bool is_stop = prompt_.is_stop(choice.id);
   text.push(choice.id, choice.log_probability, is_stop);

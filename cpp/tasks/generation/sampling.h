@@ -18,6 +18,7 @@ class Sampling final : public Writing {
   std::vector<Continuation> advance(std::span<const float> logits) override;
   void cancel() override;
   [[nodiscard]] const GeneratedText& first() const override { return texts_.front().text(); }
+  [[nodiscard]] std::span<const std::vector<LikelyToken>> likeliest() const override { return likeliest_; }
   [[nodiscard]] Generation result() const override;
 
  private:
@@ -27,6 +28,7 @@ class Sampling final : public Writing {
   Prompt prompt_;
   std::vector<WrittenText> texts_;
   std::vector<Sampler> samplers_;
+  std::vector<std::vector<LikelyToken>> likeliest_;
   std::vector<std::size_t> rows_;  ///< the sequence of each row; empty at first
 };
 

@@ -11,6 +11,7 @@
 #include <portfire/manifest.h>
 #include <portfire/tokenizer.h>
 
+#include "tasks/generation/likelihood.h"
 #include "tasks/generation/written_text.h"
 
 namespace portfire {
@@ -21,6 +22,8 @@ struct Prompt {
   GenerateOptions options;        ///< `stop_tokens` with those of the package, in order
   std::int64_t vocabulary = 0;
   std::int64_t most_new = 0;      ///< tokens: what was asked for, or what the context leaves, one at least
+
+  std::int64_t likeliest = 0;     ///< so many tokens that could have come are kept with each of the first text; not of beams
 
   [[nodiscard]] bool is_stop(std::int64_t id) const;
   /// Tokens that the state has to hold: all but the last, which nobody reads.
@@ -54,6 +57,8 @@ class Writing {
   virtual void cancel() = 0;
   /// The first text as far as it is certain.
   [[nodiscard]] virtual const GeneratedText& first() const = 0;
+  /// What `Prompt::likeliest` asks for, for each token of the first text, the likeliest first; empty where it asks for none.
+  [[nodiscard]] virtual std::span<const std::vector<LikelyToken>> likeliest() const { return {}; }
   [[nodiscard]] virtual Generation result() const = 0;
 };
 

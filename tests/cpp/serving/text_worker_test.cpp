@@ -65,6 +65,36 @@ TEST(TextWorker, WritesWhatIsWrittenAlone) {
   EXPECT_EQ(stats.cache_bytes, 16 * 4);
 }
 
+TEST(TextWorker, GivesTheTokensWithThoseThatCouldHaveCome) {
+  Gate gate;
+  const Sums sums(100, through(gate));
+  TextWorker worker(sums.engine, sums.manifest, 2, 100, 10);
+  Prompt prompt = prompt_for(sums.manifest, {1, 2}, {.max_new_tokens = 4}, 100);
+  prompt.likeliest = 2;
+  const std::shared_ptr<Ticket> ticket = worker.submit(make_writing(std::move(prompt), sums.tokenizer));
+  EXPECT_EQ(ticket->take().tokens.size(), 0U);
+  std::vector<WrittenToken> tokens;
+  const auto take = [&] {
+    for (WrittenToken& token : ticket->take().tokens) tokens.push_back(std::move(token));
+  };
+  gate.open(1);
+  EXPECT_EQ(ticket->next(), "3");
+  take();
+  gate.open(kAll);
+  (void)ticket->wait();
+  take();
+  ASSERT_EQ(tokens.size(), 4U);
+  Ids ids;
+  for (const WrittenToken& token : tokens) {
+    ids.push_back(token.id);
+    ASSERT_EQ(token.likeliest.size(), 2U);
+    EXPECT_EQ(token.likeliest[0], (LikelyToken{token.id, token.log_probability})) << "the likeliest was taken";
+    EXPECT_LT(token.likeliest[1].log_probability, token.log_probability);
+  }
+  EXPECT_EQ(ids, (Ids{3, 6, 2, 4}));
+  EXPECT_EQ(ticket->take().tokens.size(), 0U);
+}
+
 TEST(TextWorker, GivesTheTextAsItComes) {
   Gate gate;
   const Sums sums(100, through(gate));

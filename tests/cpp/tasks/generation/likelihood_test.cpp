@@ -41,6 +41,15 @@ TEST(Likelihood, SumsOfEveryLength) {
   }
 }
 
+TEST(Likelihood, TheLikeliestComeInOrder) {
+  const std::vector<float> logits{1, 3, -kInfinity, 3, 2};
+  const std::vector<float> all = log_softmax(logits);
+  EXPECT_EQ(most_likely(logits, 3), (std::vector<LikelyToken>{{1, all[1]}, {3, all[3]}, {4, all[4]}}));
+  EXPECT_EQ(most_likely(logits, 100).size(), 5U);
+  EXPECT_EQ(most_likely(logits, 0).size(), 0U);
+  test::expect_error([] { (void)most_likely(std::vector<float>{std::nanf("")}, 1); }, ErrorCode::kInvalidPackage, "no numbers");
+}
+
 TEST(Likelihood, WhatIsNoNumberIsSaid) {
   const auto refused = [](const std::vector<float>& logits) {
     test::expect_error([&] { (void)log_sum(logits); }, ErrorCode::kInvalidPackage, "the model gave logits that are no numbers");
