@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <portfire/error.h>
@@ -14,6 +15,8 @@
 
 namespace portfire {
 namespace {
+
+constexpr std::string_view kChat = "assets/chat.json";
 
 /// Of a text that ends here.
 Outcome cancelled(Writing& writing) {
@@ -33,7 +36,12 @@ Outcome outcome_of(const GenerationBatch::Progress& progress) {
 
 }  // namespace
 
-TextGeneration::TextGeneration(const Manifest& manifest, const AssetReader& asset) : manifest_(manifest), text_(manifest, asset) {}
+TextGeneration::TextGeneration(const Manifest& manifest, const AssetReader& asset) : manifest_(manifest), text_(manifest, asset) {
+  const auto is_chat = [](const PackagedFile& file) { return file.path == kChat; };
+  if (std::none_of(manifest.files.begin(), manifest.files.end(), is_chat)) return;
+  const std::vector<std::byte> bytes = asset(std::string(kChat));
+  chat_ = parse_chat({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, cat(manifest.name, ": ", kChat));
+}
 
 std::vector<NamedTensor> TextGeneration::decode(const Input& input) const { return {{"ids", text_.tokens(input)}}; }
 
@@ -50,9 +58,23 @@ std::vector<std::int64_t> TextGeneration::ids(const Input& input, std::int64_t c
   return {values.begin(), values.end()};
 }
 
-std::unique_ptr<Writing> TextGeneration::start(const Input& prompt, const GenerateOptions& options, std::int64_t context) const {
+std::unique_ptr<Writing> TextGeneration::start(const Input& prompt, const GenerateOptions& options, std::int64_t context, std::int64_t likeliest) const {
   const std::int64_t most = context > 0 ? context : manifest_.generation->context;
-  return make_writing(prompt_for(manifest_, ids(prompt, most), options, most), text_.tokenizer());
+  Prompt made = prompt_for(manifest_, ids(prompt, most), options, most);
+  made.likeliest = likeliest;
+  return make_writing(std::move(made), text_.tokenizer());
+}
+
+Input TextGeneration::chat(std::span<const ChatMessage> messages, GenerateOptions& options) const {
+  if (!chat_) throw Error(ErrorCode::kUnsupported, cat("the package of ", manifest_.name, " has no chat template; completions write on from a prompt"));
+  for (const std::string& stop : chat_->stop) {
+    if (const std::optional<std::int64_t> id = tokenizer().id(stop)) {
+      options.stop_tokens.push_back(*id);
+    } else {
+      options.stop.push_back(stop);
+    }
+  }
+  return Input::tensor(text_.tokens(chat_text(*chat_, messages)), "messages");
 }
 
 /// For `count` prompts of so many rows each, or for fewer at once where there is no memory for all of them.

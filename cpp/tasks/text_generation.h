@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include <portfire/generate.h>
 
+#include "tasks/generation/chat.h"
 #include "tasks/generation/generation_batch.h"
 #include "tasks/generation/writing.h"
 #include "tasks/task.h"
@@ -14,7 +16,7 @@ namespace portfire {
 /// A prompt to the text that follows it.
 class TextGeneration final : public Task {
  public:
-  /// Throws kInvalidPackage where the tokenizer has ids that `forward` does not take.
+  /// Throws kInvalidPackage where the tokenizer has ids that `forward` does not take, or the chat template is none.
   TextGeneration(const Manifest& manifest, const AssetReader& asset);
 
   std::vector<NamedTensor> decode(const Input& input) const override;
@@ -26,9 +28,14 @@ class TextGeneration final : public Task {
   std::vector<NamedTensor> trace(const Engine& engine, const Input& input) const override;
   Answer answer(std::vector<NamedTensor> outputs, const RunOptions& options) const override;
 
-  /// `context` is the most tokens of prompt and text together; 0: the package's. Throws kInvalidInput,
-  /// kInvalidArgument.
-  [[nodiscard]] std::unique_ptr<Writing> start(const Input& prompt, const GenerateOptions& options, std::int64_t context = 0) const;
+  /// `context` is the most tokens of prompt and text together; 0: the package's. `likeliest` as `Prompt` has it. Throws
+  /// kInvalidInput, kInvalidArgument.
+  [[nodiscard]] std::unique_ptr<Writing> start(const Input& prompt, const GenerateOptions& options, std::int64_t context = 0, std::int64_t likeliest = 0) const;
+
+  /// The prompt of a conversation, as token ids; `options` get what ends an answer beside what ends a text. Throws kUnsupported where
+  /// the package has no chat template, kInvalidInput.
+  [[nodiscard]] Input chat(std::span<const ChatMessage> messages, GenerateOptions& options) const;
+  [[nodiscard]] const Tokenizer& tokenizer() const noexcept { return text_.tokenizer(); }
 
   static constexpr std::int64_t kMostTogether = 16;
 
@@ -38,6 +45,7 @@ class TextGeneration final : public Task {
 
   Manifest manifest_;
   TextInput text_;
+  std::optional<ChatSpec> chat_;
 };
 
 std::unique_ptr<Task> make_text_generation(const Manifest& manifest, const AssetReader& asset);

@@ -63,4 +63,15 @@ Tensor TextInput::tokens(const Input& input) const {
   return Tensor::copy_of(encoding.ids, {count});
 }
 
+Tensor TextInput::tokens(const ChatText& chat) const {
+  if (chat.text.size() > static_cast<std::size_t>(raw_.max_bytes)) {
+    throw Error(ErrorCode::kInvalidInput, cat("messages: a conversation of ", chat.text.size(), " bytes; ", name_, " takes at most ", raw_.max_bytes));
+  }
+  const Encoding encoding = tokenizer_.encode(chat.text, {.add_special_tokens = false, .max_tokens = raw_.max_tokens + 1, .plain = chat.contents});
+  const auto count = static_cast<std::int64_t>(encoding.ids.size());
+  if (count == 0) throw Error(ErrorCode::kInvalidInput, cat("messages: the conversation has no token; ", name_, " takes at least one"));
+  if (count > raw_.max_tokens) throw Error(ErrorCode::kInvalidInput, cat("messages: the conversation has more than ", raw_.max_tokens, " tokens, the most that ", name_, " takes"));
+  return Tensor::copy_of(encoding.ids, {count});
+}
+
 }  // namespace portfire

@@ -6,6 +6,7 @@
 #include <portfire/manifest.h>
 #include <portfire/tokenizer.h>
 
+#include "tasks/generation/chat.h"
 #include "tasks/task.h"
 
 namespace portfire {
@@ -18,6 +19,8 @@ class TextInput {
 
   /// int64 [L], at least one. Throws kInvalidInput.
   [[nodiscard]] Tensor tokens(const Input& input) const;
+  /// The same of a conversation: what is spelled as a special token is one in the template, and text in what was said.
+  [[nodiscard]] Tensor tokens(const ChatText& chat) const;
   [[nodiscard]] const Tokenizer& tokenizer() const noexcept { return tokenizer_; }
 
  private:

@@ -1,3 +1,4 @@
+#include <portfire/chat.h>
 #include <portfire/model.h>
 #include <portfire/text_batcher.h>
 
@@ -10,6 +11,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "bindings.h"
 #include "signals.h"
@@ -129,6 +131,15 @@ BatcherOptions batcher_options_from(const py::kwargs& named) {
 }  // namespace
 
 void bind_generation(py::module_& module) {
+  module.def(
+      "chat_text",
+      [](const std::string& chat, const std::vector<std::pair<std::string, std::string>>& talk) {
+        std::vector<ChatMessage> messages;
+        for (const auto& [role, content] : talk) messages.push_back({role, content});
+        return chat_text(chat, messages);
+      },
+      py::arg("chat"), py::arg("messages"), "The prompt that a package's assets/chat.json makes of (role, content) pairs.");
+
   py::class_<GeneratedText>(module, "GeneratedText", "One text that was written.")
       .def_readonly("text", &GeneratedText::text, "What follows the prompt.")
       .def_readonly("ids", &GeneratedText::ids, "Its tokens, with the one that ended it.")

@@ -25,6 +25,7 @@ from portfire import (
     _export,
     _torchscript,
 )
+from portfire._chat import Chat, chat_file
 from portfire._generation import StateShapes, forward_spec
 from portfire._golden import (
     Golden,
@@ -84,6 +85,7 @@ def package(
     invalid_utf8: str = "replace",
     generation: GenerationSpec | None = None,
     state: StateShapes | None = None,
+    chat: Chat | None = None,
     max_batch: int = 64,
     formats: Sequence[str] = ("torchscript",),
     assets: Mapping[str, bytes | str | Path] | None = None,
@@ -119,6 +121,7 @@ def package(
         generation: of text-generation: the context and the tokens that end a text.
         state: of text-generation: the shape of each state argument by its name, float32, with "N" for the
             texts and "T" for the tokens that there is room for.
+        chat: of text-generation: how a conversation becomes a prompt, as docs/package-format.md has it.
         max_batch: the most samples that `run` and `map` put through one call of `forward`.
         assets: files that travel with the model, stored as `assets/<name>`; each is bytes or a path to them.
         provenance: how the model came to be; plain JSON.
@@ -148,6 +151,10 @@ def package(
         raise InvalidArgumentError(f'{name}: unknown task "{task}"; allowed: {", ".join(TASKS)}')
     if not golden:
         raise InvalidArgumentError(f"{name}: no golden samples; give at least one raw input to prove it with")
+    if chat is not None:
+        if task != "text-generation":
+            raise InvalidArgumentError(f"{name}: chat is for the task text-generation, not {task}")
+        assets = {**(assets or {}), "chat.json": chat_file(name, chat)}
     module = _copy(module)
     scripted = _torchscript.script(module, METHODS[task]) if "torchscript" in formats else None
     reader = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from portfire.importers import gpt2, llama
 from portfire.importers.__main__ import main
 from portfire.importers.hugging_face import Config
 from portfire.importers.llama import frequencies
+from portfire.manifest import Manifest
 
 _FOLDERS = Path(__file__).resolve().parents[1] / "data" / "hugging_face"
 _NAMES = ("gpt2", "llama_3", "llama_tied")
@@ -318,4 +320,29 @@ def test_the_command_says_in_one_line_what_is_wrong(
 ) -> None:
     assert main(["gpt2", str(tmp_path), "--name", "x", "--licence", "MIT", "--models", str(tmp_path)]) == 1
     said = f"importers: {tmp_path}/config.json: cannot be read (No such file or directory)\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_chat_template_is_packaged_or_left_out_in_words(
+    copy: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copy("llama_3")
+    template = folder / "chat_template.jinja"
+    options = ["--name", "x", "--licence", "MIT", "--models", str(tmp_path / "models")]
+
+    def imported() -> Manifest:
+        assert main(["llama", str(folder), *options]) == 0
+        with zipfile.ZipFile(tmp_path / "models" / "x" / "1" / "model.pt") as archive:
+            (name,) = (one for one in archive.namelist() if one.endswith("/manifest.json"))
+            return Manifest.loads(archive.read(name))
+
+    turn = "{% for m in messages %}{{ bos_token + m.role + ': ' + m.content + eos_token }}{% endfor %}"
+    template.write_text(turn + "{{ bos_token + 'assistant: ' }}", encoding="utf-8")
+    assert "assets/chat.json" in imported().files
+    assert capsys.readouterr().err == ""
+    template.write_text("{% for m in messages %}{{ loop.index ~ m.content }}{% endfor %}", encoding="utf-8")
+    manifest = imported()
+    assert "assets/chat.json" not in manifest.files
+    assert manifest.provenance["chat_template"].startswith("left out: ")
+    said = f"importers: {folder}: chat_template: {manifest.provenance['chat_template']}\n"
     assert capsys.readouterr().err == said

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import portfire
 from portfire import NotFoundError
+from portfire._chat import Chat
 from portfire.importers import gpt2, llama, llama2c
+from portfire.importers.chat import NotCarriedError, read_chat
 from portfire.importers.hugging_face import Source
 from portfire.manifest import GenerationSpec, Manifest
 
@@ -37,10 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         path = options.models / options.name / "1" / "model.pt"
-        _KINDS[options.kind][0](options.folder, path, name=options.name, licence=options.licence)
+        manifest = _KINDS[options.kind][0](options.folder, path, name=options.name, licence=options.licence)
     except portfire.Error as error:
         print(f"importers: {error}", file=sys.stderr)
         return 1
+    if left_out := manifest.provenance.get("chat_template"):
+        print(f"importers: {options.folder}: chat_template: {left_out}", file=sys.stderr)
     print(f"{path}: verified")
     return 0
 
@@ -63,21 +67,32 @@ def import_llama2c(folder: Path, path: Path, *, name: str, licence: str) -> Mani
 def import_gpt2(folder: Path, path: Path, *, name: str, licence: str) -> Manifest:
     """Packages a GPT-2 that transformers saved. Raises what `portfire.package` raises, UnsupportedError for
     what is not implemented, InvalidInputError on a damaged file, NotFoundError where one is missing."""
-    return _hugging_face(gpt2.read_folder(folder), path, name, licence, "gpt2")
+    return _hugging_face(folder, gpt2.read_folder(folder), path, name, licence, "gpt2")
 
 
 def import_llama(folder: Path, path: Path, *, name: str, licence: str) -> Manifest:
     """Packages a Llama that transformers saved. Raises as `import_gpt2` does."""
-    return _hugging_face(llama.read_folder(folder), path, name, licence, "llama")
+    return _hugging_face(folder, llama.read_folder(folder), path, name, licence, "llama")
 
 
-def _hugging_face(source: Source, path: Path, name: str, licence: str, kind: str) -> Manifest:
-    description = "Imported from Hugging Face's format."
-    return _package(source, path, name, licence, description, {"importer": kind})
+def _hugging_face(folder: Path, source: Source, path: Path, name: str, licence: str, kind: str) -> Manifest:
+    """A chat template that a package cannot have is left out; the provenance says why."""
+    chat, provenance = None, {"importer": kind}
+    try:
+        chat = read_chat(folder, source.tokenizer, source.stop_tokens)
+    except NotCarriedError as error:
+        provenance["chat_template"] = f"left out: {error}"
+    return _package(source, path, name, licence, "Imported from Hugging Face's format.", provenance, chat)
 
 
 def _package(
-    source: Source, path: Path, name: str, licence: str, description: str, provenance: Mapping[str, str]
+    source: Source,
+    path: Path,
+    name: str,
+    licence: str,
+    description: str,
+    provenance: Mapping[str, str],
+    chat: Chat | None = None,
 ) -> Manifest:
     return portfire.package(
         source.model,
@@ -91,6 +106,7 @@ def _package(
         description=description,
         generation=GenerationSpec(context=source.context, stop_tokens=source.stop_tokens),
         state=source.model.state_shapes(),
+        chat=chat,
         formats=("torchscript", "graph"),
         provenance=provenance,
     )
