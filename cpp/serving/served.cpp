@@ -25,13 +25,17 @@ Served::Served(std::string name, std::int64_t version, Loaded model, const Servi
   });
 }
 
-std::shared_ptr<Ticket> Served::write(const Input& prompt, const GenerateOptions& options, std::function<void(Ticket&)> told,
-                                      std::int64_t* prompt_tokens) const {
-  if (text_ == nullptr) {
+const TextGeneration& Served::text() const {
+  if (model_.text == nullptr) {
     throw Error(ErrorCode::kUnsupported, cat(name_, ": the task is ", info().task, "; only models of text-generation write texts"));
   }
-  std::unique_ptr<Writing> writing = model_.text->start(prompt, options, length_);
-  if (prompt_tokens != nullptr) *prompt_tokens = static_cast<std::int64_t>(writing->prompt().ids.size());
+  return *model_.text;
+}
+
+std::shared_ptr<Ticket> Served::write(const Input& prompt, const GenerateOptions& options, std::function<void(Ticket&)> told,
+                                      std::vector<std::int64_t>* prompt_ids, std::int64_t likeliest) const {
+  std::unique_ptr<Writing> writing = text().start(prompt, options, length_, likeliest);
+  if (prompt_ids != nullptr) *prompt_ids = writing->prompt().ids;
   return text_->submit(std::move(writing), std::move(told));
 }
 

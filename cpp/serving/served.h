@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "serving/batcher.h"
 #include "serving/crew.h"
@@ -33,9 +34,11 @@ class Served {
 
   [[nodiscard]] bool writes_text() const noexcept { return model_.text != nullptr; }
   /// A text's beginning among the others. Throws as `TextBatcher::stream`, and kUnsupported where the model writes none.
-  /// `told` as `TextWorker::submit` has it; `prompt_tokens`, where it is given, gets their number.
+  /// `told` as `TextWorker::submit` has it, `likeliest` as `Prompt`; `prompt_ids`, where it is given, gets the prompt's tokens.
   std::shared_ptr<Ticket> write(const Input& prompt, const GenerateOptions& options, std::function<void(Ticket&)> told = {},
-                                std::int64_t* prompt_tokens = nullptr) const;
+                                std::vector<std::int64_t>* prompt_ids = nullptr, std::int64_t likeliest = 0) const;
+  /// What makes prompts and reads tokens. Throws kUnsupported where the model writes no texts.
+  [[nodiscard]] const TextGeneration& text() const;
   /// Of texts; nothing where the model writes none.
   [[nodiscard]] std::optional<BatcherStats> text_stats() const;
 

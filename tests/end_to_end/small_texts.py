@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,58 @@ def letter_tokenizer() -> bytes:
     vocabulary = {letter: k for k, letter in enumerate(["<unk>", *_LETTERS])}
     model = {"type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": "<unk>"}
     return json.dumps({"model": model, "decoder": {"type": "Fuse"}}).encode()
+
+
+CHAT: Mapping[str, Any] = {
+    "system": ["<|im_start|>system\n", "<|im_end|>\n"],
+    "user": ["<|im_start|>user\n", "<|im_end|>\n"],
+    "assistant": ["<|im_start|>assistant\n", "<|im_end|>\n"],
+    "answer": "<|im_start|>assistant\n",
+    "stop": ["<|im_end|>"],
+}
+
+
+def chat_tokenizer() -> bytes:
+    """Letters, and two tokens that control; one letter begins every text but a conversation's."""
+    vocabulary = {token: k for k, token in enumerate(["<unk>", *_LETTERS, "\n", "<", "|", ">", "_"])}
+    size = len(vocabulary)
+    added = [
+        {"id": size + k, "content": token, "special": True}
+        for k, token in enumerate(["<|im_start|>", "<|im_end|>"])
+    ]
+    model = {"type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": "<unk>"}
+    begin = {"SpecialToken": {"id": "a", "type_id": 0}}
+    post = {
+        "type": "TemplateProcessing",
+        "single": [begin, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [],
+        "special_tokens": {"a": {"id": "a", "ids": [vocabulary["a"]], "tokens": ["a"]}},
+    }
+    whole = {"added_tokens": added, "model": model, "post_processor": post, "decoder": {"type": "Fuse"}}
+    return json.dumps(whole).encode()
+
+
+def make_chatter(folder: Path, chat: Mapping[str, Any] | None = None) -> TextWorld:
+    """Answers in conversations, with nonsense."""
+    torch.manual_seed(2)
+    tokenizer = portfire.Tokenizer.from_bytes(chat_tokenizer())
+    module = GPT(tokenizer.vocabulary_size, context=160, layers=2, heads=2, channels=32)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(4)
+    portfire.package(
+        module.eval(),
+        folder / "1" / "model.pt",
+        name="chatter",
+        task="text-generation",
+        tokenizer=chat_tokenizer(),
+        golden=["the quick brown fox", "é, a lazy 漢."],
+        licence="Apache-2.0",
+        generation=GenerationSpec(context=160),
+        state=module.state_shapes(),
+        chat=CHAT if chat is None else chat,
+    )
+    return TextWorld(folder=folder, module=module, tokenizer=tokenizer)
 
 
 def make_classifier(folder: Path) -> TextWorld:

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "fuzz.h"
+#include "transport/routes/completion_request.h"
 #include "transport/routes/text_request.h"
 
 namespace {
@@ -25,6 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const portfire::routes::CompletionRequest request = portfire::routes::completion_request_of(body);
     portfire::require(!request.prompts.empty() && request.prompts.size() * static_cast<std::size_t>(request.choices) <= 128);
   });
+  refuse_or_ask([&] { portfire::require(!portfire::routes::chat_request_of(body).messages.empty()); });
   refuse_or_ask([&] {
     portfire::routes::Fields fields(body);
     portfire::routes::Fields parameters = fields.object("parameters");

@@ -1,6 +1,5 @@
 #include "transport/routes/text_request.h"
 
-#include <random>
 #include <utility>
 
 #include <portfire/error.h>
@@ -11,8 +10,6 @@ namespace portfire::routes {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::int64_t kMostTexts = 128;
 
 constexpr int kDeepest = 32;
 
@@ -34,11 +31,6 @@ json parsed(std::string_view body) {
   return json::parse(body, nullptr, false);
 }
 
-std::uint64_t any_seed() {
-  std::random_device source;
-  return source();
-}
-
 }  // namespace
 
 Fields::Fields(std::string_view body) : object_(parsed(body)) {
@@ -48,7 +40,8 @@ Fields::Fields(std::string_view body) : object_(parsed(body)) {
 
 Fields::Fields(json object, std::string where) : object_(std::move(object)), where_(std::move(where)) {}
 
-const json* Fields::find(const char* name) const {
+const json* Fields::find(const char* name) {
+  asked_for_.insert(name);
   const auto found = object_.find(name);
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
@@ -58,7 +51,12 @@ void Fields::wrong(const char* name, const char* wanted) const {
   throw Error(ErrorCode::kInvalidInput, cat(where_, name, " is ", quoted(value), "; ", wanted));
 }
 
-bool Fields::has(const char* name) const { return find(name) != nullptr; }
+bool Fields::has(const char* name) { return find(name) != nullptr; }
+
+bool Fields::is_text(const char* name) {
+  const json* value = find(name);
+  return value != nullptr && value->is_string();
+}
 
 std::string Fields::text(const char* name) {
   const json* value = find(name);
@@ -115,35 +113,20 @@ void Fields::refuse(const char* name, const char* why) {
   throw Error(ErrorCode::kUnsupported, cat(where_, name, ": ", why));
 }
 
-CompletionRequest completion_request_of(std::string_view body) {
-  Fields fields(body);
-  CompletionRequest request;
-  request.model = fields.text("model");
-  request.prompts = fields.texts("prompt");
-  if (request.prompts.empty()) throw Error(ErrorCode::kInvalidInput, "prompt is missing; text or a list of texts is needed");
-  request.choices = fields.whole("n", 1);
-  if (request.choices < 1 || request.choices > kMostTexts / static_cast<std::int64_t>(std::min<std::size_t>(request.prompts.size(), kMostTexts + 1))) {
-    throw Error(ErrorCode::kInvalidArgument, cat("n is ", request.choices, " for ", request.prompts.size(), " prompts; 1 to ", kMostTexts, " texts in all"));
+const json* Fields::list(const char* name) {
+  const json* value = find(name);
+  if (value != nullptr && !value->is_array()) wrong(name, "a list is needed");
+  return value;
+}
+
+void Fields::ignore(std::initializer_list<const char*> names) {
+  for (const char* name : names) asked_for_.insert(name);
+}
+
+void Fields::refuse_others() {
+  for (const auto& [name, value] : object_.items()) {
+    if (!asked_for_.contains(name) && !value.is_null()) throw Error(ErrorCode::kUnsupported, cat(where_, quoted(name), ": is not known here; leave it out"));
   }
-  GenerateOptions& options = request.options;
-  options.max_new_tokens = fields.whole("max_tokens", 16);
-  options.temperature = fields.number("temperature", 1);
-  options.top_p = fields.number("top_p", 1);
-  options.top_k = fields.whole("top_k", 0);
-  options.min_p = fields.number("min_p", 0);
-  options.frequency_penalty = fields.number("frequency_penalty", 0);
-  options.repetition_penalty = fields.number("repetition_penalty", 1);
-  options.seed = fields.has("seed") ? static_cast<std::uint64_t>(fields.whole("seed", 0)) : any_seed();
-  options.stop = fields.texts("stop");
-  request.stream = fields.truth("stream", false);
-  request.includes_usage = fields.object("stream_options").truth("include_usage", false);
-  request.echo = fields.truth("echo", false);
-  fields.refuse("presence_penalty", "is not supported; frequency_penalty and repetition_penalty are");
-  fields.refuse("logit_bias", "is not supported");
-  fields.refuse("logprobs", "is not supported here; /v1/models/{name}:run gives log_probabilities");
-  fields.refuse("suffix", "is not supported: models here write on from the prompt");
-  if (fields.whole("best_of", request.choices) != request.choices) throw Error(ErrorCode::kUnsupported, "best_of: is not supported beyond n; num_beams of generate searches");
-  return request;
 }
 
 GenerateOptions generate_options_of(Fields& parameters) {

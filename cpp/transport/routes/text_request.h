@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,32 +30,27 @@ class Fields {
   [[nodiscard]] std::vector<std::string> texts(const char* name);
   /// An object; empty where it is missing.
   [[nodiscard]] Fields object(const char* name);
+  /// A list as it is, null where it is missing.
+  [[nodiscard]] const nlohmann::json* list(const char* name);
   /// Throws kUnsupported where there is such a field and it is neither null, false, 0 nor empty.
   void refuse(const char* name, const char* why);
+  /// Fields that change no answer.
+  void ignore(std::initializer_list<const char*> names);
+  /// Throws kUnsupported where there is a field that nobody has asked for: what is not known is not passed over.
+  void refuse_others();
 
-  [[nodiscard]] bool has(const char* name) const;
+  [[nodiscard]] bool has(const char* name);
+  [[nodiscard]] bool is_text(const char* name);
+  [[nodiscard]] const std::string& where() const noexcept { return where_; }
+  [[noreturn]] void wrong(const char* name, const char* wanted) const;
 
  private:
-  [[nodiscard]] const nlohmann::json* find(const char* name) const;
-  [[noreturn]] void wrong(const char* name, const char* wanted) const;
+  [[nodiscard]] const nlohmann::json* find(const char* name);
 
   nlohmann::json object_;
   std::string where_;
+  std::set<std::string, std::less<>> asked_for_;
 };
-
-/// What a client of OpenAI's API asks for.
-struct CompletionRequest {
-  std::string model;
-  std::vector<std::string> prompts;
-  GenerateOptions options;   ///< of the first text; the seeds of the others follow its own
-  std::int64_t choices = 1;  ///< for each prompt
-  bool stream = false;
-  bool includes_usage = false;
-  bool echo = false;
-};
-
-/// Throws kInvalidInput, kInvalidArgument, kUnsupported.
-CompletionRequest completion_request_of(std::string_view body);
 
 /// The options of Triton's `generate`: all those of `portfire run`, by their names there with '_' for '-'.
 GenerateOptions generate_options_of(Fields& parameters);
