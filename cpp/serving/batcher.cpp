@@ -16,6 +16,14 @@ std::int64_t samples_of(const Job& job) {
 
 bool may_share(const Job& a, const Job& b) { return a.input.index() == b.input.index() && a.options.top_k == b.options.top_k; }
 
+/// Clients read it: where the folder lies is not theirs to know, and a model without a manifest is called by its file.
+Error without_folder(const Error& error, const std::string& path) {
+  const std::size_t folder = path.rfind('/') + 1;
+  std::string reason = error.what();
+  const std::size_t at = folder == 0 ? std::string::npos : reason.find(path);
+  return at == std::string::npos ? error : Error(error.code(), reason.erase(at, folder));
+}
+
 Error late(const Job& job, Clock::time_point now) {
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - job.arrived).count();
   return {ErrorCode::kDeadlineExceeded, cat("waited ", waited, " ms, past the time that the caller gave; nothing was computed")};
@@ -120,8 +128,9 @@ void Batcher::run(const Batch& batch, Clock::time_point now) {
 }
 
 void Batcher::finish(Job& job, Result result, const JobTimes& times) {
-  if (const Error* error = std::get_if<Error>(&result)) {
+  if (Error* error = std::get_if<Error>(&result)) {
     counters_.fail(error->code());
+    *error = without_folder(*error, model_.info->path);
   } else {
     const auto now = Clock::now();
     counters_.total.observe(seconds(now - job.arrived));
