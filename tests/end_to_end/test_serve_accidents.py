@@ -1,4 +1,4 @@
-"""`portfire serve` killed, without room on its disk, with a log that nobody takes, under a clock that jumps."""
+"""`portfire serve` killed, on a full disk, with a log that nobody takes, under a clock that jumps."""
 
 from __future__ import annotations
 
