@@ -1,6 +1,8 @@
 #include "serving/batcher.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <utility>
 
 #include "core/text.h"
@@ -67,11 +69,18 @@ Clock::time_point Batcher::next_start(Clock::time_point now) const {
   return waiting_.front()->arrived + options_.max_delay;
 }
 
-Batcher::Batch Batcher::take(Clock::time_point now) {
+std::int64_t Batcher::most_now(int processors) const {
+  if (processors > 1 || posted_ < 2 || !is_long()) return max_batch_;
+  const auto waiting = std::transform_reduce(waiting_.begin(), waiting_.end(), std::int64_t{0}, std::plus<>(), [](const auto& job) { return samples_of(*job); });
+  return std::clamp<std::int64_t>((waiting + posted_ - 1) / posted_, 1, max_batch_);
+}
+
+Batcher::Batch Batcher::take(Clock::time_point now, int processors) {
   Batch batch;
   Batch dropped;
   {
     const std::lock_guard lock(mutex_);
+    const std::int64_t most = most_now(processors);
     std::int64_t samples = 0;
     for (auto at = waiting_.begin(); at != waiting_.end();) {
       Job& job = **at;
@@ -81,7 +90,7 @@ Batcher::Batch Batcher::take(Clock::time_point now) {
         continue;
       }
       const std::int64_t more = samples_of(job);
-      if (!batch.empty() && (samples + more > max_batch_ || !may_share(*batch.front(), job))) break;
+      if (!batch.empty() && (samples + more > most || !may_share(*batch.front(), job))) break;
       samples += more;
       batch.push_back(std::move(*at));
       at = waiting_.erase(at);
@@ -143,7 +152,7 @@ void Batcher::finish(Job& job, Result result, const JobTimes& times) {
 
 Clock::time_point Batcher::step(int processors) noexcept {
   const Clock::time_point now = Clock::now();
-  const Batch batch = take(now);
+  const Batch batch = take(now, processors);
   if (!batch.empty()) {
     const std::chrono::nanoseconds before = thread_time();
     run(batch, now);
