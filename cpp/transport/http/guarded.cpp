@@ -9,14 +9,18 @@
 namespace portfire::http {
 namespace {
 
-bool is_open(std::string_view target) {
-  const std::string_view path = target.substr(0, target.find('?'));
-  return path == "/" || path.starts_with("/page/") || path.starts_with("/v2/health/");
+// Paths as the router will see them, so that no escape hides what they are.
+
+/// What says nothing of the models.
+bool is_open(const std::vector<std::string>& path) {
+  if (path.empty()) return true;
+  if (path.size() == 1) return path[0] == "openapi.json";
+  if (path[0] == "page") return path.size() == 2 && path[1] != "state";
+  return path[0] == "v2" && path[1] == "health";
 }
 
-/// What loads or unloads models; the path as the router will see it, so that no escape hides it.
-bool is_control(std::string_view target) {
-  const std::vector<std::string> path = routes::target_of(target).path;
+/// What loads or unloads models.
+bool is_control(const std::vector<std::string>& path) {
   return path.size() >= 2 && path[0] == "v2" && path[1] == "repository" && path.back() != "index";
 }
 
@@ -34,10 +38,11 @@ Handler guarded(Doors& doors, Handler handler) {
   return [&doors, handler = std::move(handler)](Request& request, const std::shared_ptr<Exchange>& exchange) {
     if (is_foreign(request)) return exchange->send(error_reply(403, "forbidden", "pages of other sites may not ask here"));
     if (!doors.asks()) return handler(request, exchange);
-    if (is_open(request.target())) return handler(request, exchange);
+    const std::vector<std::string> path = routes::target_of(request.target()).path;
+    if (is_open(path)) return handler(request, exchange);
     std::optional<std::string_view> credential = request.header("Authorization");
     if (!credential) credential = request.header("X-API-Key");
-    const bool controls = is_control(request.target());
+    const bool controls = is_control(path);
     Reply reply;
     switch (doors.admit(credential, controls)) {
       case Doors::Verdict::kCome: return handler(request, exchange);
