@@ -21,7 +21,7 @@
 #include "serving/watcher.h"
 #include "transport/doors.h"
 #include "transport/grpc/server.h"
-#include "transport/http/guarded.h"
+#include "transport/http/gate.h"
 #include "transport/http/server.h"
 #include "transport/notify.h"
 #include "transport/routes/metrics.h"
@@ -44,6 +44,7 @@ struct Options : ModelOptions {
   bool no_watch = false;
   int drain_seconds = 30;
   std::string keys;
+  std::vector<std::string> allowed_hosts;
 };
 
 /// Lines on standard error, for people or (`json`) for programs. Thread-safe.
@@ -116,6 +117,13 @@ void block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
+/// The names to be asked by, where that matters: on this machine alone, where anybody may ask. Over TLS, browsers see to it.
+std::optional<http::HostNames> host_names(const Options& options) {
+  const bool is_open = http::is_loopback(options.http.address) && options.keys.empty() && options.http.certificate.empty();
+  if (!is_open && options.allowed_hosts.empty()) return std::nullopt;
+  return http::HostNames(options.allowed_hosts);
+}
+
 void serve(Options& options) {
   block_signals();
   Log log(options.json);
@@ -130,6 +138,7 @@ void serve(Options& options) {
   (void)serving::look_in(options.path);  // throws now rather than on another thread
 
   Doors doors = options.keys.empty() ? Doors() : Doors::from_file(options.keys);
+  std::optional<http::HostNames> names = host_names(options);
   std::atomic<bool> stopping = false;
   routes::Router router;
   http::Server server(options.http);  // outlives all that may still answer
@@ -148,8 +157,8 @@ void serve(Options& options) {
   routes::add_page(router, site);
   routes::add_metrics(router, site, [&server] { return server.stats(); });
   service::Heartbeat heart;  // beats on the server's thread: one that hangs is noticed
-  server.start(http::guarded(doors, [&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); }),
-               [&] { heart.beat(!stopping && repository.settled()); });
+  server.start([&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); },
+               [&] { heart.beat(!stopping && repository.settled()); }, http::gate(doors, std::move(names)));
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
   log.line("listening", cat("listening on ", scheme, "://", options.http.address, ":", server.port(), "/"), {{"address", options.http.address}, {"port", server.port()}});
   if (grpc) {
@@ -184,6 +193,7 @@ void add_serve(CLI::App& app, int& status) {
   command->add_option("--tls-key", options->http.private_key, "The certificate's private key, a PEM file")->type_name("FILE");
   command->add_option("--tls-clients", options->http.client_authority, "Only clients with a certificate that this authority signed, a PEM file")->type_name("FILE");
   command->add_option("--keys", options->keys, "Only callers with a key: a file of hashes (see portfire key)")->type_name("FILE");
+  command->add_option("--allow-host", options->allowed_hosts, "A name that clients may ask by, beside localhost (again for more)")->type_name("NAME")->allow_extra_args(false);
   command->add_option("--max-body", options->http.max_body, "Longest body of a request, in bytes")->type_name("N")->capture_default_str();
   command->add_option("--max-connections", options->http.max_connections, "More are closed at once")->type_name("N")->capture_default_str();
   command->add_option("--latest", options->repository.latest, "Newest versions of each model to serve")->type_name("N")->capture_default_str()->check(CLI::PositiveNumber);

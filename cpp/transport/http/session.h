@@ -4,18 +4,13 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -27,44 +22,11 @@
 #include "transport/http/compression.h"
 #include "transport/http/exchange.h"
 #include "transport/http/head.h"
-#include "transport/http/server.h"
+#include "transport/http/shared.h"
 
 namespace portfire::http {
 
-namespace asio = boost::asio;
 namespace beast = boost::beast;
-using boost::system::error_code;
-
-/// What the sessions of a server share.
-struct Shared {
-  ServerOptions options;
-  Handler handler;
-  std::atomic<std::uint64_t> connections{0};
-  std::atomic<std::uint64_t> accepted{0};
-  std::atomic<std::uint64_t> requests{0};
-  std::atomic<bool> draining{false};
-};
-
-// Sockets that know their executor at compile time: a third of the cost of a request is saved.
-using Executor = asio::io_context::executor_type;
-using TcpSocket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
-using LocalSocket = asio::basic_stream_socket<asio::local::stream_protocol, Executor>;
-using SecureSocket = asio::ssl::stream<TcpSocket>;
-
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-/// What the server does with all sessions alike, on its thread.
-class AnySession {
- public:
-  virtual ~AnySession() = default;
-  /// Ends now where no request is being answered, else after its answer.
-  virtual void drain() = 0;
-  /// Called several times a second: closes what has not come or been taken in time, and looks whether clients whose requests
-  /// take long are still there.
-  virtual void tick(SteadyTime now) = 0;
-  /// Closes, and tells who answers that the client is gone.
-  virtual void lose() = 0;
-};
 
 /// One connection: reads a request, has it answered, reads the next. All members are used on the server's thread but for those
 /// of `Exchange`, which post to it.
@@ -94,7 +56,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   }
 
   void tick(SteadyTime now) override {
-    if (now > deadline_) return lose();
+    if (now > deadline_) return reading_ && has_begun() ? give_up_reading() : lose();
     if (answering_ && std::exchange(is_watched_, true)) watch();  // not before it has waited for a tick
   }
 
@@ -107,6 +69,7 @@ class Session final : public Exchange, public AnySession, public Request, public
     return view(found->value());
   }
   [[nodiscard]] std::string& body() override { return parser_->get().body(); }
+  [[nodiscard]] bool is_on_unix_socket() const override { return std::is_same_v<Stream, LocalSocket>; }
 
   // Exchange
   [[nodiscard]] const std::string& request_id() const override { return id_; }
@@ -163,6 +126,8 @@ class Session final : public Exchange, public AnySession, public Request, public
   void read() {
     gone_ = false;
     answering_ = false;
+    late_ = false;
+    id_.clear();
     parser_.reset();
     if (shared_->draining && !has_begun()) return close();
     if (payload_.capacity() > kMostRead) payload_ = {};
@@ -170,12 +135,19 @@ class Session final : public Exchange, public AnySession, public Request, public
     parser_->header_limit(shared_->options.max_header);
     parser_->body_limit(shared_->options.max_body);
     expire_after(shared_->options.idle_time);
+    reading_ = true;
     beast::http::async_read_header(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) { self->on_head(error); });
   }
 
   void on_head(error_code error) {
-    if (error) return refuse(status_for(error));
+    if (error) return refuse(late_ ? 408 : status_for(error));
     if (const int status = status_for_framing(parser_->get(), parser_->get().version())) return refuse(status);
+    take_head();
+    if (std::optional<Reply> reply = turned_away()) {
+      keeps_ = keeps_ && parser_->is_done();  // else its body would be read as the next request
+      begin_answer();
+      return answer(std::move(*reply));
+    }
     if (const auto expected = header("Expect"); expected && beast::iequals(beast::string_view(expected->data(), expected->size()), "100-continue")) {
       static constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
       asio::async_write(stream_, asio::buffer(kGoOn.data(), kGoOn.size()), [self = self()](error_code failed, std::size_t) {
@@ -192,20 +164,46 @@ class Session final : public Exchange, public AnySession, public Request, public
     parser_->get().body().reserve(std::min<std::uint64_t>(announced, kMostTrusted) + kBodyPadding);
     expire_after(shared_->options.body_time + std::chrono::seconds(announced >> 16));
     beast::http::async_read(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) {
-      if (error) return self->refuse(status_for(error));
+      if (error) return self->refuse(self->late_ ? 408 : status_for(error));
       self->on_request();
     });
   }
 
-  void on_request() {
+  /// What any reply to the request depends on.
+  void take_head() {
     shared_->requests.fetch_add(1, std::memory_order_relaxed);
-    expire_never();
-    answering_ = true;
-    answered_by_others_ = self();
     keeps_ = parser_->get().keep_alive();
     is_head_ = parser_->get().method() == beast::http::verb::head;
     is_old_ = parser_->get().version() < 11;
     id_ = id_for(header("X-Request-Id"));
+    compression_ = Compression::kNone;
+  }
+
+  [[nodiscard]] std::optional<Reply> turned_away() {
+    try {
+      return shared_->gate ? shared_->gate(*this) : std::nullopt;
+    } catch (const std::exception& failure) {
+      return reply_for(failure);
+    }
+  }
+
+  void begin_answer() {
+    reading_ = false;
+    answering_ = true;
+  }
+
+  /// Ends the reading that goes on, for there is not enough in time.
+  void give_up_reading() {
+    late_ = true;
+    expire_after(shared_->options.write_time);
+    error_code ignored;
+    socket().cancel(ignored);
+  }
+
+  void on_request() {
+    expire_never();
+    begin_answer();
+    answered_by_others_ = self();
     try {
       const auto encoding = header("Content-Encoding");
       if (encoding) body() = decompressed(body(), *encoding, shared_->options.max_body);
@@ -224,9 +222,9 @@ class Session final : public Exchange, public AnySession, public Request, public
     keeps_ = false;
     is_head_ = false;
     is_old_ = false;
-    id_ = id_for(std::nullopt);
+    if (id_.empty()) id_ = id_for(std::nullopt);
     compression_ = Compression::kNone;
-    answering_ = true;
+    begin_answer();
     answer(refusal(status, shared_->options));
   }
 
@@ -374,6 +372,8 @@ class Session final : public Exchange, public AnySession, public Request, public
   bool keeps_ = false;
   bool is_head_ = false;
   bool is_old_ = false;
+  bool reading_ = false;  ///< a request, or waits for one
+  bool late_ = false;     ///< it did not come in time
   bool answering_ = false;
   bool parts_begun_ = false;
   bool sending_ = false;

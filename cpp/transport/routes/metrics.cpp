@@ -121,7 +121,7 @@ std::string metrics(const Site& site, const http::ServerStats& connections) {
   add_texts(out, all);
   out.single("portfire_http_open_connections", "gauge", "HTTP connections that are open.", static_cast<double>(connections.connections));
   out.single("portfire_http_connections_total", "counter", "HTTP connections that were accepted.", static_cast<double>(connections.accepted));
-  out.single("portfire_http_requests_total", "counter", "HTTP requests that came in whole, to any path.", static_cast<double>(connections.requests));
+  out.single("portfire_http_requests_total", "counter", "HTTP requests whose head came, to any path.", static_cast<double>(connections.requests));
   add_process(out);
   return out.take();
 }
