@@ -36,6 +36,8 @@ class Served {
   /// `told` as `TextWorker::submit` has it; `prompt_tokens`, where it is given, gets their number.
   std::shared_ptr<Ticket> write(const Input& prompt, const GenerateOptions& options, std::function<void(Ticket&)> told = {},
                                 std::int64_t* prompt_tokens = nullptr) const;
+  /// Null where the model writes no texts.
+  [[nodiscard]] const TextCounters* text_counters() const noexcept { return text_counters_.get(); }
   /// Of texts; nothing where the model writes none.
   [[nodiscard]] std::optional<BatcherStats> text_stats() const;
 
@@ -44,6 +46,7 @@ class Served {
   const std::int64_t version_;
   const Loaded model_;
   const std::shared_ptr<Batcher> batcher_;
+  std::shared_ptr<TextCounters> text_counters_;
   std::int64_t length_ = 0;
   CallCost step_cost_;  ///< of all texts that are written
   std::unique_ptr<TextWorker> text_;

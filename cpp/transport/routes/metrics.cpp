@@ -1,6 +1,7 @@
 #include "transport/routes/metrics.h"
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -77,6 +78,19 @@ void add_texts(Exposition& out, const std::vector<Served>& all) {
     out.sample(with(labels, "outcome", "cancelled"), static_cast<double>(stats.cancelled));
     out.sample(with(labels, "outcome", "failed"), static_cast<double>(stats.failed));
   }
+  const auto each = [&](const std::function<void(const Labels&, const serving::TextCounters&)>& add) {
+    for (const Served& one : all) {
+      if (const serving::TextCounters* counters = one->text_counters()) add(labels_of(*one), *counters);
+    }
+  };
+  out.family("portfire_text_first_token_duration_seconds", "histogram", "From a prompt's arrival to the first token of its text.");
+  each([&](const Labels& labels, const serving::TextCounters& counters) { out.histogram(labels, counters.first_token); });
+  out.family("portfire_text_duration_seconds", "histogram", "From a prompt's arrival to the end of its texts, of those that finished.");
+  each([&](const Labels& labels, const serving::TextCounters& counters) { out.histogram(labels, counters.total); });
+  out.family("portfire_text_prompt_tokens_total", "counter", "Tokens of prompts, counted when a prompt has been read.");
+  each([&](const Labels& labels, const serving::TextCounters& counters) { out.sample(labels, static_cast<double>(counters.prompt_tokens.load())); });
+  out.family("portfire_text_generated_tokens_total", "counter", "Tokens that were written, counted when a text has ended.");
+  each([&](const Labels& labels, const serving::TextCounters& counters) { out.sample(labels, static_cast<double>(counters.generated_tokens.load())); });
 }
 
 void add_models(Exposition& out, const serving::Repository& repository, const std::vector<Served>& all) {
