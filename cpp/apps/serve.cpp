@@ -45,6 +45,7 @@ struct Options : ModelOptions {
   int drain_seconds = 30;
   std::string keys;
   std::vector<std::string> allowed_hosts;
+  bool access_log = false;
 };
 
 /// Lines on standard error, for people or (`json`) for programs. Thread-safe.
@@ -66,6 +67,11 @@ class Log {
     } else {
       std::cerr << time << ' ' << text << '\n';
     }
+  }
+
+  void lines(const std::string& lines) {
+    const std::lock_guard lock(mutex_);
+    std::cerr << lines << std::flush;
   }
 
  private:
@@ -141,6 +147,8 @@ void serve(Options& options) {
   std::optional<http::HostNames> names = host_names(options);
   std::atomic<bool> stopping = false;
   routes::Router router;
+  std::optional<AccessLog> access_log;
+  if (options.access_log) access_log.emplace(options.json, [&log](const std::string& lines) { log.lines(lines); });
   http::Server server(options.http);  // outlives all that may still answer
   std::optional<rpc::Server> grpc;
   if (!options.no_grpc) grpc.emplace(options.http, options.grpc_port);
@@ -148,7 +156,8 @@ void serve(Options& options) {
   serving::Repository repository(options.repository, serving_loader(load), crew);
   serving::Watcher watcher(repository, options.watcher, [&log](const std::string& failure) { log.line("folder", failure); });
   const routes::Site site{.repository = repository, .crew = crew, .stopping = [&stopping] { return stopping.load(); },
-                          .later = [&watcher](std::function<void()> what) { watcher.post(std::move(what)); }, .doors = &doors};
+                          .later = [&watcher](std::function<void()> what) { watcher.post(std::move(what)); }, .doors = &doors,
+                          .access_log = access_log ? &*access_log : nullptr};
   routes::add_repository(router, site);
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);
@@ -158,7 +167,7 @@ void serve(Options& options) {
   routes::add_metrics(router, site, [&server] { return server.stats(); });
   service::Heartbeat heart;  // beats on the server's thread: one that hangs is noticed
   server.start([&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); },
-               [&] { heart.beat(!stopping && repository.settled()); }, http::gate(doors, std::move(names)));
+               [&] { heart.beat(!stopping && repository.settled()); }, http::gate(doors, std::move(names)), site.access_log);
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
   log.line("listening", cat("listening on ", scheme, "://", options.http.address, ":", server.port(), "/"), {{"address", options.http.address}, {"port", server.port()}});
   if (grpc) {
@@ -196,6 +205,7 @@ void add_serve(CLI::App& app, int& status) {
   command->add_option("--allow-host", options->allowed_hosts, "A name that clients may ask by, beside localhost (again for more)")->type_name("NAME")->allow_extra_args(false);
   command->add_option("--max-body", options->http.max_body, "Longest body of a request, in bytes")->type_name("N")->capture_default_str();
   command->add_option("--max-connections", options->http.max_connections, "More are closed at once")->type_name("N")->capture_default_str();
+  command->add_flag("--access-log", options->access_log, "A line on standard error for each request");
   command->add_option("--latest", options->repository.latest, "Newest versions of each model to serve")->type_name("N")->capture_default_str()->check(CLI::PositiveNumber);
   command->add_option("--max-batch", options->repository.serving.batching.max_batch, "Samples in one call of a model; 0 is what its package says")->type_name("N")->capture_default_str()->check(CLI::NonNegativeNumber);
   command->add_option("--max-delay-us", options->max_delay_us, "Microseconds that the first of a batch waits for others")->type_name("N")->capture_default_str()->check(CLI::NonNegativeNumber);

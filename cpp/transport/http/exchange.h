@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "transport/access_log.h"
+
 namespace portfire::http {
 
 /// A request that has come in whole.
@@ -22,6 +24,8 @@ class Request {
   /// Decompressed, with room for a parser that reads `kBodyPadding` bytes past its end.
   [[nodiscard]] virtual std::string& body() = 0;
   [[nodiscard]] virtual bool is_on_unix_socket() const { return false; }
+  /// What will be logged of it; null where nothing is. To be changed on the server's thread, while it is handled.
+  [[nodiscard]] virtual Access* access() const { return nullptr; }
 };
 
 inline constexpr std::size_t kBodyPadding = 64;

@@ -41,7 +41,7 @@ std::optional<Reply> without_key(Doors& doors, const Request& request) {
   std::optional<std::string_view> credential = request.header("Authorization");
   if (!credential) credential = request.header("X-API-Key");
   Reply reply;
-  switch (doors.admit(credential, is_control(path))) {
+  switch (doors.admit(credential, is_control(path), request.access() != nullptr ? &request.access()->key : nullptr)) {
     case Doors::Verdict::kCome: return std::nullopt;
     case Doors::Verdict::kUnknown:
       reply = error_reply(401, "unauthenticated", "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY");

@@ -44,8 +44,8 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   /// Answers from now on. `often` is called on the server's thread, a few times a second; it must not throw. `gate` sees each
-  /// request first.
-  void start(Handler handler, std::function<void()> often = {}, Gate gate = {});
+  /// request first. `access_log`, where it is given, must outlive this.
+  void start(Handler handler, std::function<void()> often = {}, Gate gate = {}, AccessLog* access_log = nullptr);
 
   [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] ServerStats stats() const;

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
@@ -20,8 +19,8 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "transport/http/compression.h"
-#include "transport/http/exchange.h"
 #include "transport/http/head.h"
+#include "transport/http/noting.h"
 #include "transport/http/shared.h"
 
 namespace portfire::http {
@@ -35,7 +34,7 @@ class Session final : public Exchange, public AnySession, public Request, public
  public:
   template <typename... Args>
   explicit Session(std::shared_ptr<Shared> shared, Args&&... stream)
-      : shared_(std::move(shared)), stream_(std::forward<Args>(stream)...), buffer_(kMostRead + 2 * std::size_t{shared_->options.max_header}) {
+      : shared_(std::move(shared)), stream_(std::forward<Args>(stream)...), buffer_(kMostRead + 2 * std::size_t{shared_->options.max_header}), noting_(shared_->access_log) {
     shared_->connections.fetch_add(1, std::memory_order_relaxed);
   }
   ~Session() override { shared_->connections.fetch_sub(1, std::memory_order_relaxed); }
@@ -69,6 +68,7 @@ class Session final : public Exchange, public AnySession, public Request, public
     return view(found->value());
   }
   [[nodiscard]] std::string& body() override { return parser_->get().body(); }
+  [[nodiscard]] Access* access() const override { return noting_.access(); }
   [[nodiscard]] bool is_on_unix_socket() const override { return std::is_same_v<Stream, LocalSocket>; }
 
   // Exchange
@@ -128,6 +128,7 @@ class Session final : public Exchange, public AnySession, public Request, public
     answering_ = false;
     late_ = false;
     id_.clear();
+    noting_.clear();
     parser_.reset();
     if (shared_->draining && !has_begun()) return close();
     if (payload_.capacity() > kMostRead) payload_ = {};
@@ -136,10 +137,11 @@ class Session final : public Exchange, public AnySession, public Request, public
     parser_->body_limit(shared_->options.max_body);
     expire_after(shared_->options.idle_time);
     reading_ = true;
-    beast::http::async_read_header(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) { self->on_head(error); });
+    beast::http::async_read_header(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t bytes) { self->on_head(error, bytes); });
   }
 
-  void on_head(error_code error) {
+  void on_head(error_code error, std::size_t bytes) {
+    noting_.in(bytes);
     if (error) return refuse(late_ ? 408 : status_for(error));
     if (const int status = status_for_framing(parser_->get(), parser_->get().version())) return refuse(status);
     take_head();
@@ -163,7 +165,8 @@ class Session final : public Exchange, public AnySession, public Request, public
     const std::uint64_t announced = parser_->content_length() ? *parser_->content_length() : 0;
     parser_->get().body().reserve(std::min<std::uint64_t>(announced, kMostTrusted) + kBodyPadding);
     expire_after(shared_->options.body_time + std::chrono::seconds(announced >> 16));
-    beast::http::async_read(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) {
+    beast::http::async_read(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t bytes) {
+      self->noting_.in(bytes);
       if (error) return self->refuse(self->late_ ? 408 : status_for(error));
       self->on_request();
     });
@@ -177,6 +180,7 @@ class Session final : public Exchange, public AnySession, public Request, public
     is_old_ = parser_->get().version() < 11;
     id_ = id_for(header("X-Request-Id"));
     compression_ = Compression::kNone;
+    noting_.begin(method(), target(), id_, parser_->get().count("traceparent") == 1 ? *header("traceparent") : "");
   }
 
   [[nodiscard]] std::optional<Reply> turned_away() {
@@ -222,7 +226,10 @@ class Session final : public Exchange, public AnySession, public Request, public
     keeps_ = false;
     is_head_ = false;
     is_old_ = false;
-    if (id_.empty()) id_ = id_for(std::nullopt);
+    if (id_.empty()) {
+      id_ = id_for(std::nullopt);
+      noting_.begin("", "", id_, "");
+    }
     compression_ = Compression::kNone;
     begin_answer();
     answer(refusal(status, shared_->options));
@@ -232,14 +239,17 @@ class Session final : public Exchange, public AnySession, public Request, public
     if (parts_begun_) return;
     keeps_ = keeps_ && !shared_->draining;
     if (!is_old_ || keeps_) compress(reply, compression_);
+    noting_.status(reply.status);
     head_ = head_of(reply, reply.body.size(), id_, keeps_, is_old_);
     payload_ = is_head_ ? std::string() : std::move(reply.body);
     expire_after(shared_->options.write_time + std::chrono::seconds(payload_.size() >> 16));
     const std::array<asio::const_buffer, 2> both{asio::buffer(head_), asio::buffer(payload_)};
-    asio::async_write(stream_, both, [self = self()](error_code error, std::size_t) { self->on_sent(error); });
+    asio::async_write(stream_, both, [self = self()](error_code error, std::size_t bytes) { self->on_sent(error, bytes); });
   }
 
-  void on_sent(error_code error) {
+  void on_sent(error_code error, std::size_t bytes) {
+    noting_.out(bytes);
+    noting_.end(!error);
     end_request();
     if (error) return close();
     if (!keeps_) return linger();
@@ -266,6 +276,7 @@ class Session final : public Exchange, public AnySession, public Request, public
 
   void begin_parts(Reply head) {
     parts_begun_ = true;
+    noting_.status(head.status);
     if (is_old_) keeps_ = false;  // HTTP/1.0 has no chunks: the end of the connection is the end of the body
     keeps_ = keeps_ && !shared_->draining;
     outgoing_ = head_of(head, std::nullopt, id_, keeps_, is_old_);
@@ -291,14 +302,15 @@ class Session final : public Exchange, public AnySession, public Request, public
   void send_parts() {
     if (sending_ || gone_) return;
     if (outgoing_.empty()) {
-      if (ended_) on_sent({});
+      if (ended_) on_sent({}, 0);
       return;
     }
     sending_ = true;
     payload_ = std::exchange(outgoing_, {});
     const std::size_t parts = std::exchange(given_, 0);
     expire_after(shared_->options.write_time);
-    asio::async_write(stream_, asio::buffer(payload_), [self = self(), parts](error_code error, std::size_t) {
+    asio::async_write(stream_, asio::buffer(payload_), [self = self(), parts](error_code error, std::size_t bytes) {
+      self->noting_.out(bytes);
       self->sending_ = false;
       self->pending_ -= parts;
       if (error) return self->lose();
@@ -348,6 +360,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   }
 
   void close() {
+    noting_.end(false);
     error_code ignored;
     socket().shutdown(asio::socket_base::shutdown_send, ignored);
     socket().close(ignored);
@@ -359,6 +372,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::string id_;
+  Noting noting_;
   std::string head_;
   std::string payload_;
   std::string outgoing_;  ///< parts that wait for those being sent
@@ -376,8 +390,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   bool late_ = false;     ///< it did not come in time
   bool answering_ = false;
   bool parts_begun_ = false;
-  bool sending_ = false;
-  bool ended_ = false;
+  bool sending_ = false, ended_ = false;
   bool gone_ = false;
   bool watching_ = false;
   bool is_watched_ = false;

@@ -23,6 +23,7 @@ struct Shared {
   ServerOptions options;
   Gate gate;  ///< empty: open to all
   Handler handler;
+  AccessLog* access_log = nullptr;  ///< null: nothing is noted
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> accepted{0};
   std::atomic<std::uint64_t> requests{0};

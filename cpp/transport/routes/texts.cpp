@@ -236,7 +236,7 @@ void generate(const Call& call, const Served& served, bool stream) {
 void complete(const Call& call, const Site& site) {
   try {
     const CompletionRequest request = completion_request_of(call.request.body());
-    std::make_shared<CompletionReply>(site.repository.find(request.model), call.exchange, request)->start(request.prompts, request.options, request.choices);
+    std::make_shared<CompletionReply>(find(call, site, request.model), call.exchange, request)->start(request.prompts, request.options, request.choices);
   } catch (const std::exception& failure) {
     call.exchange->send(openai_error(failure));
   }
@@ -246,7 +246,7 @@ void chat(const Call& call, const Site& site) {
   try {
     Fields fields(call.request.body());
     const std::string model = fields.text("model");
-    (void)site.repository.find(model);
+    (void)find(call, site, model);
     throw Error(ErrorCode::kUnsupported, cat("the package of ", model, " has no chat template; /v1/completions writes on from a prompt"));
   } catch (const std::exception& failure) {
     call.exchange->send(openai_error(failure));
@@ -272,9 +272,9 @@ void add_texts(Router& router, const Site& site) {
   router.add("POST", "/v1/chat/completions", [site](Call& call) { chat(call, site); });
   for (const bool stream : {false, true}) {
     const std::string verb = stream ? "generate_stream" : "generate";
-    router.add("POST", "/v2/models/{}/" + verb, [site, stream](Call& call) { generate(call, site.repository.find(call.parts[0]), stream); });
+    router.add("POST", "/v2/models/{}/" + verb, [site, stream](Call& call) { generate(call, find(call, site, call.parts[0]), stream); });
     router.add("POST", "/v2/models/{}/versions/{}/" + verb,
-               [site, stream](Call& call) { generate(call, site.repository.find(call.parts[0], version_in(call.parts[1])), stream); });
+               [site, stream](Call& call) { generate(call, find(call, site, call.parts[0], version_in(call.parts[1])), stream); });
   }
 }
 
