@@ -22,7 +22,7 @@
 #include "serving/watcher.h"
 #include "transport/doors.h"
 #include "transport/grpc/server.h"
-#include "transport/http/guarded.h"
+#include "transport/http/gate.h"
 #include "transport/http/server.h"
 #include "transport/notify.h"
 #include "transport/routes/metrics.h"
@@ -45,6 +45,8 @@ struct Options : ModelOptions {
   bool no_watch = false;
   int drain_seconds = 30;
   std::string keys;
+  std::vector<std::string> allowed_hosts;
+  bool access_log = false;
 };
 
 /// Lines on standard error, for people or (`json`) for programs. Thread-safe.
@@ -66,6 +68,11 @@ class Log {
     } else {
       std::cerr << time << ' ' << text << '\n';
     }
+  }
+
+  void lines(const std::string& lines) {
+    const std::lock_guard lock(mutex_);
+    std::cerr << lines << std::flush;
   }
 
  private:
@@ -125,6 +132,13 @@ void block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
+/// The names to be asked by, where that matters: on this machine alone, where anybody may ask. Over TLS, browsers see to it.
+std::optional<http::HostNames> host_names(const Options& options) {
+  const bool is_open = http::is_loopback(options.http.address) && options.keys.empty() && options.http.certificate.empty();
+  if (!is_open && options.allowed_hosts.empty()) return std::nullopt;
+  return http::HostNames(options.allowed_hosts);
+}
+
 void serve(Options& options) {
   block_signals();
   Log log(options.json);
@@ -140,8 +154,11 @@ void serve(Options& options) {
   open_as_many_files_as_allowed();
 
   Doors doors = options.keys.empty() ? Doors() : Doors::from_file(options.keys);
+  std::optional<http::HostNames> names = host_names(options);
   std::atomic<bool> stopping = false;
   routes::Router router;
+  std::optional<AccessLog> access_log;
+  if (options.access_log) access_log.emplace(options.json, [&log](const std::string& lines) { log.lines(lines); });
   http::Server server(options.http);  // outlives all that may still answer
   std::optional<rpc::Server> grpc;
   if (!options.no_grpc) grpc.emplace(options.http, options.grpc_port);
@@ -149,7 +166,8 @@ void serve(Options& options) {
   serving::Repository repository(options.repository, serving_loader(load), crew);
   serving::Watcher watcher(repository, options.watcher, [&log](const std::string& failure) { log.line("folder", failure); });
   const routes::Site site{.repository = repository, .crew = crew, .stopping = [&stopping] { return stopping.load(); },
-                          .later = [&watcher](std::function<void()> what) { watcher.post(std::move(what)); }, .doors = &doors};
+                          .later = [&watcher](std::function<void()> what) { watcher.post(std::move(what)); }, .doors = &doors,
+                          .access_log = access_log ? &*access_log : nullptr};
   routes::add_repository(router, site);
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);
@@ -158,8 +176,8 @@ void serve(Options& options) {
   routes::add_page(router, site);
   routes::add_metrics(router, site, [&server] { return server.stats(); });
   service::Heartbeat heart;  // beats on the server's thread: one that hangs is noticed
-  server.start(http::guarded(doors, [&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); }),
-               [&] { heart.beat(!stopping && repository.settled()); });
+  server.start([&router](http::Request& request, const std::shared_ptr<http::Exchange>& exchange) { router.handle(request, exchange); },
+               [&] { heart.beat(!stopping && repository.settled()); }, http::gate(doors, std::move(names)), site.access_log);
   const std::string scheme = options.http.certificate.empty() ? "http" : "https";
   log.line("listening", cat("listening on ", scheme, "://", options.http.address, ":", server.port(), "/"), {{"address", options.http.address}, {"port", server.port()}});
   if (grpc) {
@@ -194,8 +212,10 @@ void add_serve(CLI::App& app, int& status) {
   command->add_option("--tls-key", options->http.private_key, "The certificate's private key, a PEM file")->type_name("FILE");
   command->add_option("--tls-clients", options->http.client_authority, "Only clients with a certificate that this authority signed, a PEM file")->type_name("FILE");
   command->add_option("--keys", options->keys, "Only callers with a key: a file of hashes (see portfire key)")->type_name("FILE");
+  command->add_option("--allow-host", options->allowed_hosts, "A name that clients may ask by, beside localhost (again for more)")->type_name("NAME")->allow_extra_args(false);
   command->add_option("--max-body", options->http.max_body, "Longest body of a request, in bytes")->type_name("N")->capture_default_str();
   command->add_option("--max-connections", options->http.max_connections, "More are closed at once")->type_name("N")->capture_default_str();
+  command->add_flag("--access-log", options->access_log, "A line on standard error for each request");
   command->add_option("--latest", options->repository.latest, "Newest versions of each model to serve")->type_name("N")->capture_default_str()->check(CLI::PositiveNumber);
   command->add_option("--max-batch", options->repository.serving.batching.max_batch, "Samples in one call of a model; 0 is what its package says")->type_name("N")->capture_default_str()->check(CLI::NonNegativeNumber);
   command->add_option("--max-delay-us", options->max_delay_us, "Microseconds that the first of a batch waits for others")->type_name("N")->capture_default_str()->check(CLI::NonNegativeNumber);

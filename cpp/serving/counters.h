@@ -44,6 +44,9 @@ class Histogram {
 /// Seconds: from 50 microseconds to a minute.
 inline constexpr std::array<double, 17> kSeconds{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
                                                  50e-3, 100e-3, 250e-3, 500e-3, 1, 5, 15, 60};
+/// For texts: from a millisecond to ten minutes.
+inline constexpr std::array<double, 17> kTextSeconds{1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3,
+                                                     1, 2.5, 5, 10, 30, 60, 180, 600};
 inline constexpr std::array<double, 9> kSizes{1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 using SecondsHistogram = Histogram<kSeconds.size()>;
@@ -69,6 +72,14 @@ struct Counters {
     for (const auto& one : errors) all += one.load(std::memory_order_relaxed);
     return all;
   }
+};
+
+/// The same of the texts that it wrote. Thread-safe.
+struct TextCounters {
+  SecondsHistogram first_token{kTextSeconds};  ///< from a prompt's arrival
+  SecondsHistogram total{kTextSeconds};        ///< from its arrival to the end of its texts, where they came to it by themselves
+  std::atomic<std::uint64_t> prompt_tokens{0};     ///< of prompts that were read to their end
+  std::atomic<std::uint64_t> generated_tokens{0};  ///< of texts that have ended, in whatever way
 };
 
 }  // namespace portfire::serving

@@ -10,6 +10,7 @@ namespace portfire::serving {
 Served::Served(std::string name, std::int64_t version, Loaded model, const ServingOptions& options, Crew& crew)
     : name_(std::move(name)), version_(version), model_(std::move(model)), batcher_(std::make_shared<Batcher>(model_, options.batching, crew)) {
   if (model_.text == nullptr) return;
+  text_counters_ = std::make_shared<TextCounters>();
   const Manifest& manifest = *model_.info->manifest;
   length_ = manifest.generation->context;
   const std::int64_t each = GenerationBatch::row_bytes(manifest, length_);
@@ -35,8 +36,19 @@ const TextGeneration& Served::text() const {
 std::shared_ptr<Ticket> Served::write(const Input& prompt, const GenerateOptions& options, std::function<void(Ticket&)> told,
                                       std::vector<std::int64_t>* prompt_ids, std::int64_t likeliest) const {
   std::unique_ptr<Writing> writing = text().start(prompt, options, length_, likeliest);
+  const std::uint64_t tokens = writing->prompt().ids.size();
   if (prompt_ids != nullptr) *prompt_ids = writing->prompt().ids;
-  return text_->submit(std::move(writing), std::move(told));
+  // Counted before anybody is told: who has the answer finds it counted.
+  return text_->submit(std::move(writing), [counters = text_counters_, tokens, begun = Clock::now(), is_read = false, told = std::move(told)](Ticket& ticket) mutable {
+    const Ticket::Count count = ticket.count();
+    if (count.tokens > 0 && !std::exchange(is_read, true)) {
+      counters->first_token.observe(seconds(Clock::now() - begun));
+      counters->prompt_tokens.fetch_add(tokens, std::memory_order_relaxed);
+    }
+    if (count.ended) counters->generated_tokens.fetch_add(static_cast<std::uint64_t>(count.tokens), std::memory_order_relaxed);
+    if (count.finished) counters->total.observe(seconds(Clock::now() - begun));
+    if (told) told(ticket);
+  });
 }
 
 std::optional<BatcherStats> Served::text_stats() const {

@@ -39,6 +39,8 @@ class Served {
                                 std::vector<std::int64_t>* prompt_ids = nullptr, std::int64_t likeliest = 0) const;
   /// What makes prompts and reads tokens. Throws kUnsupported where the model writes no texts.
   [[nodiscard]] const TextGeneration& text() const;
+  /// Null where the model writes no texts.
+  [[nodiscard]] const TextCounters* text_counters() const noexcept { return text_counters_.get(); }
   /// Of texts; nothing where the model writes none.
   [[nodiscard]] std::optional<BatcherStats> text_stats() const;
 
@@ -47,6 +49,7 @@ class Served {
   const std::int64_t version_;
   const Loaded model_;
   const std::shared_ptr<Batcher> batcher_;
+  std::shared_ptr<TextCounters> text_counters_;
   std::int64_t length_ = 0;
   CallCost step_cost_;  ///< of all texts that are written
   std::unique_ptr<TextWorker> text_;

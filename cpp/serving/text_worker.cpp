@@ -53,6 +53,14 @@ Generation Ticket::result() const {
   return *result_;
 }
 
+Ticket::Count Ticket::count() const {
+  const std::lock_guard lock(mutex_);
+  if (!ended_) return {.tokens = static_cast<std::int64_t>(first_.ids.size())};
+  Count count{.tokens = 0, .ended = true, .finished = !error_ && first_.finish_reason != "cancelled"};
+  for (const GeneratedText& text : result_->sequences) count.tokens += static_cast<std::int64_t>(text.ids.size());
+  return count;
+}
+
 bool Ticket::wait_unless(const std::function<bool()>& cancelled) {
   constexpr auto kBetween = std::chrono::milliseconds(50);
   std::unique_lock lock(mutex_);

@@ -55,6 +55,13 @@ class Ticket {
   /// Of a text that has ended. Throws as `next`.
   [[nodiscard]] Generation result() const;
 
+  struct Count {
+    std::int64_t tokens = 0;  ///< of the first text; once it has ended, of all
+    bool ended = false;
+    bool finished = false;    ///< ended by itself: neither cancelled nor by a failure
+  };
+  [[nodiscard]] Count count() const;
+
  private:
   friend class TextWorker;
 

@@ -90,12 +90,13 @@ std::string Doors::new_key() {
 
 std::string Doors::hash_of(std::string_view key) { return sha256(std::as_bytes(std::span(key))); }
 
-Doors::Verdict Doors::admit(std::optional<std::string_view> credential, bool controls) {
+Doors::Verdict Doors::admit(std::optional<std::string_view> credential, bool controls, std::string* who) {
   if (!asks()) return Verdict::kCome;
   if (!credential) return Verdict::kUnknown;
   const auto found = keys_.find(hash_of(key_in(*credential)));
   if (found == keys_.end()) return Verdict::kUnknown;
   Key& own = found->second;
+  if (who != nullptr) *who = own.name;
   if (controls && !own.controls) return Verdict::kForbidden;
   if (own.rate == 0) return Verdict::kCome;
   const std::lock_guard lock(*mutex_);

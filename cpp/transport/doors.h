@@ -34,7 +34,8 @@ class Doors {
     kForbidden,  ///< the key may not do this
   };
   /// `credential` is an Authorization header ("Bearer KEY") or the bare key; `controls` for what loads and unloads models.
-  Verdict admit(std::optional<std::string_view> credential, bool controls);
+  /// `who`, where it is given, gets the name of a key that is known.
+  Verdict admit(std::optional<std::string_view> credential, bool controls, std::string* who = nullptr);
 
  private:
   struct Key {

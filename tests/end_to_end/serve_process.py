@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -32,10 +32,14 @@ class Reply:
 class Server:
     url: str  # without a slash at its end
     pid: int
+    keys: dict[str, str] = field(default_factory=dict)  # by whose they are
 
-    def ask(self, path: str, body: bytes | None = None, method: str | None = None) -> Reply:
+    def ask(
+        self, path: str, body: bytes | None = None, method: str | None = None, key: str | None = None
+    ) -> Reply:
         """GET, or POST where there is a body."""
-        request = Request(self.url + path, data=body, method=method)
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        request = Request(self.url + path, data=body, headers=headers, method=method)
         try:
             with urlopen(request, timeout=60) as answer:
                 return _reply(answer)
@@ -81,3 +85,16 @@ def serving(program: Program, folder: Path, *options: str) -> Iterator[Server]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def serving_with_keys(program: Program, folder: Path, path: Path, *names: str) -> Iterator[Server]:
+    """One that asks for keys, which these have."""
+    made = {
+        name: subprocess.run(program.command("key", name), capture_output=True, text=True, check=True)
+        for name in names
+    }
+    path.write_text("".join(one.stderr for one in made.values()))
+    keys = {name: one.stdout.strip() for name, one in made.items()}
+    with serving(program, folder, "--keys", str(path)) as server:
+        yield replace(server, keys=keys)

@@ -206,7 +206,7 @@ def status_of(reply: bytes) -> int:
 
 def post(path: str, body: bytes = b"", *headers: str) -> bytes:
     """A request as bytes."""
-    lines = [f"POST {path} HTTP/1.1", "Host: h", f"Content-Length: {len(body)}", *headers]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import FAINT, UNNAMED, chromium
 from faces import Program
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from serve_process import Server, serving
 from small_models import DigitsWorld, make_scale
 from small_texts import make_classifier, make_writer
@@ -28,15 +29,8 @@ MODELS = ("bag", "digits", "letters-gpt", "scale")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("there is no Chromium; apt-get install chromium")
-    with sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root.
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        running = playwright.chromium.launch(executable_path=path, args=options)
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -256,38 +250,6 @@ def test_no_script_and_no_style_but_the_page_s_own(server: Server) -> None:
     assert server.ask("/page/..%2Ffiles.h").status == 404
 
 
-# Every text that can be seen: its colour against what lies behind it (WCAG 2.2, success criterion 1.4.3).
-_FAINT = """() => {
-  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k], 0);
-  const behind = (element) => {
-    for (; element; element = element.parentElement) {
-      const [r, g, b, alpha = 1] = parts(getComputedStyle(element).backgroundColor);
-      if (alpha === 1) return [r, g, b];
-    }
-    return [255, 255, 255];
-  };
-  const faint = [];
-  let seen = 0;
-  for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!own || !element.checkVisibility() || element.closest(":disabled, noscript")) continue;
-    const style = getComputedStyle(element);
-    const [one, other] = [light(parts(style.color)), light(behind(element))].sort((a, b) => b - a);
-    ++seen;
-    const large = parseFloat(style.fontSize) >= 24;
-    const enough = (one + 0.05) / (other + 0.05) >= (large ? 3 : 4.5);
-    if (!enough) faint.push(`${element.textContent}: ${style.color}`);
-  }
-  return seen > 20 ? faint : ["there is hardly any text"];
-}"""
-_UNNAMED = """() => [...document.querySelectorAll("input, textarea, select, button, canvas.draw")]
-  .filter((one) => !(one.labels?.length || one.getAttribute("aria-label") || one.textContent.trim()))
-  .map((one) => one.outerHTML)"""
-
-
 @pytest.mark.parametrize("model", MODELS)
 def test_it_can_be_read_on_a_phone(browser: Browser, server: Server, scheme: Any, model: str) -> None:
     context = browser.new_context(
@@ -297,8 +259,8 @@ def test_it_can_be_read_on_a_phone(browser: Browser, server: Server, scheme: Any
     opened(page, server, model)
     expect(page.locator("#models .card")).to_have_count(5)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.evaluate(_FAINT) == []
-    assert page.evaluate(_UNNAMED) == []
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate(UNNAMED) == []
     context.close()
 
 

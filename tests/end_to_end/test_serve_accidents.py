@@ -93,7 +93,7 @@ def test_a_log_that_nobody_takes(
 
         def ready(path: str) -> bool:
             with contextlib.suppress(ConnectionRefusedError), Raw(port) as client:
-                client.send(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+                client.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 return client.reply()[0] == 200
             return False
 
@@ -163,7 +163,7 @@ def test_a_clock_that_jumps(
         stop.set()
         for one in asking:
             one.join()
-        idle.send(b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n")  # it was not closed for its age
+        idle.send(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")  # it was not closed for its age
         assert idle.reply()[0] == 200
         year = time.gmtime(time.time() + jump).tm_year
         assert any(line.startswith(str(year)) for line in server.log), "the clock did not jump"

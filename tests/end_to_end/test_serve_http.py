@@ -222,7 +222,7 @@ def test_generate_as_triton_has_it(server: Server) -> None:
 
 def test_connections_are_kept_and_requests_pipelined(server: Server) -> None:
     with server.client() as client:
-        client.send(b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n" * 50)
+        client.send(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
         assert [client.reply() for _ in range(50)] == [(200, b"")] * 50
 
 
@@ -241,7 +241,10 @@ def test_methods_and_paths(server: Server) -> None:
         "//v2",
     ):
         assert server.get(path)[0] in (400, 404), path
-    assert status_of(server.ask(b"GET http://h/v2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) == 200
+    assert (
+        status_of(server.ask(b"GET http://h/v2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+        == 200
+    )
 
 
 def test_replies_are_compressed_where_that_is_accepted(server: Server, model: portfire.Model) -> None:
@@ -304,7 +307,7 @@ def over_tls(server: Server, context: ssl.SSLContext, data: bytes) -> bytes:
 
 def test_tls_and_clients_with_certificates(program: Program, models: Path, certificates: Path) -> None:
     own = ("--tls-certificate", certificates / "server.pem", "--tls-key", certificates / "server.key")
-    ask = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    ask = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     trusting = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
     with Server(program, models / "digits", *own) as server:
         assert status_of(over_tls(server, trusting, ask)) == 200
@@ -329,7 +332,7 @@ def test_unix_socket(program: Program, models: Path, tmp_path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as plain:
             plain.settimeout(WAIT)
             plain.connect(str(path))
-            plain.sendall(b"GET /v2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            plain.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert status_of(Raw(0, plain).all()) == 200
         assert server.stop() == 0
     assert not path.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -54,6 +56,47 @@ def test_http_asks_for_a_key(keys: tuple[Server, dict[str, str]]) -> None:
     assert _status(server, "/v1/models", {"X-API-Key": key["plain"]}) == 200
     slow = [_status(server, "/v2", {"X-API-Key": key["slow"]}) for _ in range(4)]
     assert slow[0] == 200 and 429 in slow
+
+
+def _answer(server: Server, request: bytes, then: bytes = b"") -> bytes:
+    """All that comes back before the server closes; an error where it is lost by a reset."""
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as client:
+        client.sendall(request)
+        got = client.recv(65536) if not then else b""
+        with contextlib.suppress(BrokenPipeError):
+            client.sendall(then)
+        client.shutdown(socket.SHUT_WR)
+        while part := client.recv(65536):
+            got += part
+    return got
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        pytest.param("Content-Length: 50000000", id="a-length"),
+        pytest.param("Transfer-Encoding: chunked", id="chunks"),
+        pytest.param("Content-Length: 50000000\r\nExpect: 100-continue", id="a-client-that-waits"),
+    ],
+)
+def test_no_body_is_read_of_who_has_no_key(keys: tuple[Server, dict[str, str]], length: str) -> None:
+    server, key = keys
+    head = f"POST /v2/models/scale/infer HTTP/1.1\r\nHost: localhost\r\n{length}\r\n".encode()
+    assert _answer(server, head + b"\r\n").startswith(b"HTTP/1.1 401 ")  # none of it has been sent
+    for _ in range(20):
+        slow = _answer(server, head + f"X-API-Key: {key['slow']}\r\n\r\n".encode())
+        if slow.startswith(b"HTTP/1.1 429 "):
+            break
+    assert b"\r\nRetry-After: 1\r\n" in slow
+
+
+def test_who_sends_on_without_a_key_is_told_why(keys: tuple[Server, dict[str, str]]) -> None:
+    server, _ = keys
+    head = b"POST /v2/models/scale/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n"
+    hidden = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer = _answer(server, head, then=bytes(50_000_000) + hidden)
+    assert answer.startswith(b"HTTP/1.1 401 ") and answer.count(b"HTTP/1.1 ") == 1
+    assert b"a key is needed" in answer
 
 
 def test_only_some_keys_load_and_unload(keys: tuple[Server, dict[str, str]]) -> None:

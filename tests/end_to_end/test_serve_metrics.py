@@ -85,12 +85,27 @@ def test_errors_are_counted_by_their_code(server: Server) -> None:
 def test_texts_are_counted(server: Server) -> None:
     before = value(server, "portfire_text_requests_total", model="letters-gpt", outcome="finished")
     steps = value(server, "portfire_text_steps_total", model="letters-gpt")
+    durations = {
+        name: value(server, name + "_count", model="letters-gpt")
+        for name in ("portfire_text_duration_seconds", "portfire_text_first_token_duration_seconds")
+    }
+    tokens = {
+        name: value(server, f"portfire_text_{name}_tokens_total", model="letters-gpt")
+        for name in ("prompt", "generated")
+    }
     request = json.dumps({"text_input": "abc", "parameters": {"max_tokens": 5}}).encode()
     assert server.ask("/v2/models/letters-gpt/generate", request).status == 200
     assert (
         value(server, "portfire_text_requests_total", model="letters-gpt", outcome="finished") == before + 1
     )
     assert value(server, "portfire_text_steps_total", model="letters-gpt") >= steps + 5
+    for name in ("portfire_text_duration_seconds", "portfire_text_first_token_duration_seconds"):
+        assert value(server, name + "_count", model="letters-gpt") == durations[name] + 1
+    whole = value(server, "portfire_text_duration_seconds_sum", model="letters-gpt")
+    assert 0 < value(server, "portfire_text_first_token_duration_seconds_sum", model="letters-gpt") <= whole
+    for name, more in (("prompt", 3), ("generated", 5)):
+        now = value(server, f"portfire_text_{name}_tokens_total", model="letters-gpt")
+        assert now == tokens[name] + more, name
     assert value(server, "portfire_text_sequences", model="letters-gpt") == 0
     assert value(server, "portfire_text_sequences_limit", model="letters-gpt") == 16
 

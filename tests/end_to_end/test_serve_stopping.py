@@ -65,7 +65,7 @@ def test_requests_that_have_begun_are_answered_at_the_end(
             else:
                 client.send(post("/v2/models/digits/infer", infer)[:-20])  # the rest comes later
         idle = server.client()
-        idle.send(b"GET /v2 HTTP/1.1\r\nHost: h\r\n\r\n")
+        idle.send(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         idle.reply()
         server.process.send_signal(signal.SIGTERM)
         assert idle.all() == b""

@@ -118,6 +118,7 @@ Cancel infer(const routes::Site& site, inference::ModelInferRequest& request, st
              const std::shared_ptr<Replies>& replies, bool in_parts) {
   try {
     const Served served = site.repository.find(request.model_name(), version_of(request.model_version()));
+    replies->found(*served);
     if (served->writes_text()) {
       if (const std::optional<TextRequest> text = text_request_of(request)) {
         const auto writing = std::make_shared<TextReplies>(served, request.id(), replies, in_parts);

@@ -17,6 +17,8 @@ class Replies {
   virtual ~Replies() = default;
   /// One of the responses; the last one where `is_last`. Gives the bytes that the client has not taken yet, as far as it knows.
   virtual std::size_t reply(inference::ModelInferResponse& response, bool is_last) = 0;
+  /// Told, on the thread that begins the request, which version answers it.
+  virtual void found(const serving::Served&) {}
   /// Instead of the last response.
   virtual void fail(const std::exception& failure) = 0;
 };

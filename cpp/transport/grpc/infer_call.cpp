@@ -42,30 +42,50 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
   }
 
   std::size_t reply(inference::ModelInferResponse& response, bool) override {
+    if (access_ != nullptr) {
+      access_->status = static_cast<int>(::grpc::StatusCode::OK);
+      access_->bytes_out = response.ByteSizeLong();
+    }
     writer_->Finish(response, ::grpc::Status::OK, &finished_);
     return 0;
   }
-  void fail(const std::exception& failure) override { writer_->FinishWithError(status_for(failure), &finished_); }
+  void found(const serving::Served& served) override {
+    if (access_ == nullptr) return;
+    access_->model = served.name();
+    access_->version = served.version();
+  }
+  void fail(const std::exception& failure) override { finish(status_for(failure)); }
 
  private:
   void begin(bool ok) {
     --service_.armed_;
     if (!ok) return;  // the server stops
     if (service_.armed_ < kLeastArmed) std::make_shared<InferCall>(service_, site_, queue_)->arm();
-    auto ended = [self = shared_from_this()](bool) { self->end(); };
-    finished_.then(ended);
+    access_ = noted(site_, *context_, kMethod);
+    if (access_ != nullptr) access_->bytes_in = request_.ByteSizeLong();
+    finished_.then([self = shared_from_this()](bool sent) {
+      if (self->access_ != nullptr) self->access_->complete = sent;
+      self->end();
+    });
     gone_.then([self = shared_from_this()](bool) {
       if (self->context_->IsCancelled() && self->cancel_) self->cancel_();
       self->end();
     });
-    if (const auto status = refused(site_, *context_, kMethod)) return writer_->FinishWithError(*status, &finished_);
+    if (const auto status = refused(site_, *context_, kMethod, access_.get())) return finish(*status);
     cancel_ = infer(site_, request_, context_->deadline(), shared_from_this(), false);
+  }
+
+  void finish(const ::grpc::Status& status) {
+    if (access_ != nullptr) access_->status = static_cast<int>(status.error_code());
+    writer_->FinishWithError(status, &finished_);
   }
 
   /// After the answer has gone and gRPC is done with the call.
   void end() {
     if (--left_ > 0) return;
     cancel_ = nullptr;
+    if (access_ != nullptr) site_.access_log->add(std::move(*access_));
+    access_ = nullptr;
     if (service_.armed_ < kArmed) arm();
   }
 
@@ -79,6 +99,7 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
   Operation finished_;
   Operation gone_;
   Cancel cancel_;
+  std::unique_ptr<Access> access_;  ///< null where nothing is noted
   int left_ = 0;
 };
 

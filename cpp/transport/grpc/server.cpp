@@ -82,7 +82,8 @@ struct Server::Impl {
         streams_before_look = 2 * streams.size() + 64;
       }
       streams.push_back(taken);
-      if (const auto status = refused(*site, taken->context(), taken->method())) return taken->finish(*status);
+      taken->note(noted(*site, taken->context(), taken->method()), site->access_log);
+      if (const auto status = refused(*site, taken->context(), taken->method(), taken->access())) return taken->finish(*status);
       methods.take(taken);
     });
   }

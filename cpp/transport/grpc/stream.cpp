@@ -20,6 +20,7 @@ void Stream::arm(::grpc::AsyncGenericService& service, Handler handler) {
 
 void Stream::read(google::protobuf::Message& message, std::function<void(bool)> got) {
   read_.then([self = shared_from_this(), &message, got = std::move(got)](bool ok) {
+    if (ok && self->access_ != nullptr) self->access_->bytes_in += self->incoming_.Length();
     if (ok && !::grpc::SerializationTraits<google::protobuf::Message>::Deserialize(&self->incoming_, &message).ok()) {
       self->finish(status_for(Error(ErrorCode::kInvalidInput, "the message is damaged, or of another type than the method takes")));
       ok = false;
@@ -46,11 +47,24 @@ void Stream::done() {
     gone = context_.IsCancelled();
     if (!writing_) outgoing_.clear();
   }
+  report(gone);
   alarm_.Cancel();
   const auto told = std::exchange(told_when_gone_, nullptr);
   told_to_drain_ = nullptr;
   told_when_written_ = nullptr;
   if (gone && told) told();
+}
+
+void Stream::report(bool gone) {
+  if (access_ == nullptr) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (status_) access_->status = static_cast<int>(status_->error_code());
+    access_->bytes_out = written_;
+  }
+  access_->complete = !gone;
+  log_->add(std::move(*access_));
+  access_ = nullptr;
 }
 
 std::size_t Stream::write(const google::protobuf::Message& message) {
@@ -64,6 +78,7 @@ std::size_t Stream::write(const google::protobuf::Message& message) {
   const std::lock_guard lock(mutex_);
   if (over_ || status_) return 0;
   pending_ += buffer.Length();
+  written_ += buffer.Length();
   outgoing_.push_back(std::move(buffer));
   go_on();
   return pending_;

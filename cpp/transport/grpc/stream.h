@@ -12,6 +12,7 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/generic/async_generic_service.h>
 
+#include "transport/access_log.h"
 #include "transport/grpc/tag.h"
 
 namespace portfire::rpc {
@@ -35,6 +36,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
   [[nodiscard]] const std::string& method() const { return context_.method(); }
   [[nodiscard]] std::chrono::system_clock::time_point deadline() const { return context_.deadline(); }
 
+  /// `log` gets `access`, where that is not null, when the call is over.
+  void note(std::unique_ptr<Access> access, AccessLog* log) {
+    access_ = std::move(access);
+    log_ = log;
+  }
+  [[nodiscard]] Access* access() const { return access_.get(); }
+
   /// The client's next message; false where there is none, or none of that type (then the call has been finished). One at a time;
   /// `message` must live until then.
   void read(google::protobuf::Message& message, std::function<void(bool has)> got);
@@ -57,6 +65,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
  private:
   void done();
+  void report(bool gone);
   /// Begins the next operation of writing; under the lock.
   void go_on();
   void written(bool ok);
@@ -75,9 +84,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::function<void()> told_to_drain_;
   std::function<void()> told_when_written_;
 
+  std::unique_ptr<Access> access_;  ///< null where nothing is noted
+  AccessLog* log_ = nullptr;
+
   mutable std::mutex mutex_;
   std::deque<::grpc::ByteBuffer> outgoing_;  ///< the first is on its way while `writing_`
   std::size_t pending_ = 0;
+  std::uint64_t written_ = 0;  ///< bytes, since the call began
   std::optional<::grpc::Status> status_;
   bool writing_ = false;
   bool finishing_ = false;

@@ -28,6 +28,7 @@ class StreamReplies final : public Replies {
   StreamReplies(std::shared_ptr<InferStream> stream, std::string id) : stream_(std::move(stream)), id_(std::move(id)) {}
 
   std::size_t reply(inference::ModelInferResponse& response, bool is_last) override;
+  void found(const serving::Served& served) override;
   void fail(const std::exception& failure) override;
 
  private:
@@ -142,6 +143,14 @@ std::size_t StreamReplies::reply(inference::ModelInferResponse& response, bool i
   (*response.mutable_parameters())["triton_final_response"].set_bool_param(is_last);
   *wrapped.mutable_infer_response() = std::move(response);
   return add(std::move(wrapped), is_last);
+}
+
+/// Of the stream's first request; the others may be of other models.
+void StreamReplies::found(const serving::Served& served) {
+  Access* const access = stream_->stream_->access();
+  if (access == nullptr || !access->model.empty()) return;
+  access->model = served.name();
+  access->version = served.version();
 }
 
 void StreamReplies::fail(const std::exception& failure) {

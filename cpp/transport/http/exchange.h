@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "transport/access_log.h"
+
 namespace portfire::http {
 
 /// A request that has come in whole.
@@ -21,6 +23,9 @@ class Request {
   [[nodiscard]] virtual std::optional<std::string_view> header(std::string_view name) const = 0;
   /// Decompressed, with room for a parser that reads `kBodyPadding` bytes past its end.
   [[nodiscard]] virtual std::string& body() = 0;
+  [[nodiscard]] virtual bool is_on_unix_socket() const { return false; }
+  /// What will be logged of it; null where nothing is. To be changed on the server's thread, while it is handled.
+  [[nodiscard]] virtual Access* access() const { return nullptr; }
 };
 
 inline constexpr std::size_t kBodyPadding = 64;
@@ -48,6 +53,10 @@ class Exchange {
   /// Told once when the client has gone before its reply was whole; at once where it has gone already.
   virtual void on_gone(std::function<void()> gone) = 0;
 };
+
+/// Looks at a request whose head has come, and gives the reply with which it is turned away without its body being read; nothing
+/// where it may come in. Called as a `Handler` is.
+using Gate = std::function<std::optional<Reply>(const Request& head)>;
 
 /// Answers requests. Called on a thread of the server, which it must not hold up: what takes long goes elsewhere and answers
 /// from there. The request lives until it is answered. What it throws becomes the reply.

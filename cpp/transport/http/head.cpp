@@ -123,6 +123,7 @@ int status_for(boost::system::error_code error) {
 
 Reply refusal(int status, const ServerOptions& options) {
   switch (status) {
+    case 408: return error_reply(408, "deadline-exceeded", cat("the request did not come in time: ", options.idle_time.count(), " s are for its head, ", options.body_time.count(), " s and one more for each 64 KiB for its body"));
     case 413: return error_reply(413, "resource-exhausted", cat("the body is longer than ", options.max_body, " bytes, which is the most (portfire serve --max-body)"));
     case 431: return error_reply(431, "resource-exhausted", cat("the headers are longer than ", options.max_header, " bytes, which is the most"));
     case 501: return error_reply(501, "unsupported", "Transfer-Encoding is not \"chunked\", the one that is read");

@@ -178,7 +178,9 @@ Server::Server(const ServerOptions& options) : impl_(std::make_unique<Impl>()) {
   if (!options.unix_socket.empty()) impl_->listen_on_unix(options.unix_socket);
 }
 
-void Server::start(Handler handler, std::function<void()> often) {
+void Server::start(Handler handler, std::function<void()> often, Gate gate, AccessLog* access_log) {
+  impl_->shared->gate = std::move(gate);
+  impl_->shared->access_log = access_log;
   impl_->shared->handler = std::move(handler);
   impl_->often = std::move(often);
   impl_->accept<TcpSocket>(*impl_->acceptor);

@@ -30,7 +30,7 @@ struct ServerOptions {
 struct ServerStats {
   std::uint64_t connections = 0;  ///< open
   std::uint64_t accepted = 0;
-  std::uint64_t requests = 0;
+  std::uint64_t requests = 0;  ///< whose head has come
 };
 
 /// Speaks HTTP/1.1 on one thread and hands whole requests to a handler. Thread-safe but for `stop`.
@@ -43,8 +43,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Answers from now on. `often` is called on the server's thread, a few times a second; it must not throw.
-  void start(Handler handler, std::function<void()> often = {});
+  /// Answers from now on. `often` is called on the server's thread, a few times a second; it must not throw. `gate` sees each
+  /// request first. `access_log`, where it is given, must outlive this.
+  void start(Handler handler, std::function<void()> often = {}, Gate gate = {}, AccessLog* access_log = nullptr);
 
   [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] ServerStats stats() const;

@@ -4,19 +4,13 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
@@ -25,46 +19,13 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "transport/http/compression.h"
-#include "transport/http/exchange.h"
 #include "transport/http/head.h"
-#include "transport/http/server.h"
+#include "transport/http/noting.h"
+#include "transport/http/shared.h"
 
 namespace portfire::http {
 
-namespace asio = boost::asio;
 namespace beast = boost::beast;
-using boost::system::error_code;
-
-/// What the sessions of a server share.
-struct Shared {
-  ServerOptions options;
-  Handler handler;
-  std::atomic<std::uint64_t> connections{0};
-  std::atomic<std::uint64_t> accepted{0};
-  std::atomic<std::uint64_t> requests{0};
-  std::atomic<bool> draining{false};
-};
-
-// Sockets that know their executor at compile time: a third of the cost of a request is saved.
-using Executor = asio::io_context::executor_type;
-using TcpSocket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
-using LocalSocket = asio::basic_stream_socket<asio::local::stream_protocol, Executor>;
-using SecureSocket = asio::ssl::stream<TcpSocket>;
-
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-/// What the server does with all sessions alike, on its thread.
-class AnySession {
- public:
-  virtual ~AnySession() = default;
-  /// Ends now where no request is being answered, else after its answer.
-  virtual void drain() = 0;
-  /// Called several times a second: closes what has not come or been taken in time, and looks whether clients whose requests
-  /// take long are still there.
-  virtual void tick(SteadyTime now) = 0;
-  /// Closes, and tells who answers that the client is gone.
-  virtual void lose() = 0;
-};
 
 /// One connection: reads a request, has it answered, reads the next. All members are used on the server's thread but for those
 /// of `Exchange`, which post to it.
@@ -73,7 +34,7 @@ class Session final : public Exchange, public AnySession, public Request, public
  public:
   template <typename... Args>
   explicit Session(std::shared_ptr<Shared> shared, Args&&... stream)
-      : shared_(std::move(shared)), stream_(std::forward<Args>(stream)...), buffer_(kMostRead + 2 * std::size_t{shared_->options.max_header}) {
+      : shared_(std::move(shared)), stream_(std::forward<Args>(stream)...), buffer_(kMostRead + 2 * std::size_t{shared_->options.max_header}), noting_(shared_->access_log) {
     shared_->connections.fetch_add(1, std::memory_order_relaxed);
   }
   ~Session() override { shared_->connections.fetch_sub(1, std::memory_order_relaxed); }
@@ -94,7 +55,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   }
 
   void tick(SteadyTime now) override {
-    if (now > deadline_) return lose();
+    if (now > deadline_) return reading_ && has_begun() ? give_up_reading() : lose();
     if (answering_ && std::exchange(is_watched_, true)) watch();  // not before it has waited for a tick
   }
 
@@ -107,6 +68,8 @@ class Session final : public Exchange, public AnySession, public Request, public
     return view(found->value());
   }
   [[nodiscard]] std::string& body() override { return parser_->get().body(); }
+  [[nodiscard]] Access* access() const override { return noting_.access(); }
+  [[nodiscard]] bool is_on_unix_socket() const override { return std::is_same_v<Stream, LocalSocket>; }
 
   // Exchange
   [[nodiscard]] const std::string& request_id() const override { return id_; }
@@ -163,6 +126,9 @@ class Session final : public Exchange, public AnySession, public Request, public
   void read() {
     gone_ = false;
     answering_ = false;
+    late_ = false;
+    id_.clear();
+    noting_.clear();
     parser_.reset();
     if (shared_->draining && !has_begun()) return close();
     if (payload_.capacity() > kMostRead) payload_ = {};
@@ -170,12 +136,20 @@ class Session final : public Exchange, public AnySession, public Request, public
     parser_->header_limit(shared_->options.max_header);
     parser_->body_limit(shared_->options.max_body);
     expire_after(shared_->options.idle_time);
-    beast::http::async_read_header(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) { self->on_head(error); });
+    reading_ = true;
+    beast::http::async_read_header(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t bytes) { self->on_head(error, bytes); });
   }
 
-  void on_head(error_code error) {
-    if (error) return refuse(status_for(error));
+  void on_head(error_code error, std::size_t bytes) {
+    noting_.in(bytes);
+    if (error) return refuse(late_ ? 408 : status_for(error));
     if (const int status = status_for_framing(parser_->get(), parser_->get().version())) return refuse(status);
+    take_head();
+    if (std::optional<Reply> reply = turned_away()) {
+      keeps_ = keeps_ && parser_->is_done();  // else its body would be read as the next request
+      begin_answer();
+      return answer(std::move(*reply));
+    }
     if (const auto expected = header("Expect"); expected && beast::iequals(beast::string_view(expected->data(), expected->size()), "100-continue")) {
       static constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
       asio::async_write(stream_, asio::buffer(kGoOn.data(), kGoOn.size()), [self = self()](error_code failed, std::size_t) {
@@ -191,21 +165,49 @@ class Session final : public Exchange, public AnySession, public Request, public
     const std::uint64_t announced = parser_->content_length() ? *parser_->content_length() : 0;
     parser_->get().body().reserve(std::min<std::uint64_t>(announced, kMostTrusted) + kBodyPadding);
     expire_after(shared_->options.body_time + std::chrono::seconds(announced >> 16));
-    beast::http::async_read(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t) {
-      if (error) return self->refuse(status_for(error));
+    beast::http::async_read(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t bytes) {
+      self->noting_.in(bytes);
+      if (error) return self->refuse(self->late_ ? 408 : status_for(error));
       self->on_request();
     });
   }
 
-  void on_request() {
+  /// What any reply to the request depends on.
+  void take_head() {
     shared_->requests.fetch_add(1, std::memory_order_relaxed);
-    expire_never();
-    answering_ = true;
-    answered_by_others_ = self();
     keeps_ = parser_->get().keep_alive();
     is_head_ = parser_->get().method() == beast::http::verb::head;
     is_old_ = parser_->get().version() < 11;
     id_ = id_for(header("X-Request-Id"));
+    compression_ = Compression::kNone;
+    noting_.begin(method(), target(), id_, parser_->get().count("traceparent") == 1 ? *header("traceparent") : "");
+  }
+
+  [[nodiscard]] std::optional<Reply> turned_away() {
+    try {
+      return shared_->gate ? shared_->gate(*this) : std::nullopt;
+    } catch (const std::exception& failure) {
+      return reply_for(failure);
+    }
+  }
+
+  void begin_answer() {
+    reading_ = false;
+    answering_ = true;
+  }
+
+  /// Ends the reading that goes on, for there is not enough in time.
+  void give_up_reading() {
+    late_ = true;
+    expire_after(shared_->options.write_time);
+    error_code ignored;
+    socket().cancel(ignored);
+  }
+
+  void on_request() {
+    expire_never();
+    begin_answer();
+    answered_by_others_ = self();
     try {
       const auto encoding = header("Content-Encoding");
       if (encoding) body() = decompressed(body(), *encoding, shared_->options.max_body);
@@ -224,9 +226,12 @@ class Session final : public Exchange, public AnySession, public Request, public
     keeps_ = false;
     is_head_ = false;
     is_old_ = false;
-    id_ = id_for(std::nullopt);
+    if (id_.empty()) {
+      id_ = id_for(std::nullopt);
+      noting_.begin("", "", id_, "");
+    }
     compression_ = Compression::kNone;
-    answering_ = true;
+    begin_answer();
     answer(refusal(status, shared_->options));
   }
 
@@ -234,14 +239,17 @@ class Session final : public Exchange, public AnySession, public Request, public
     if (parts_begun_) return;
     keeps_ = keeps_ && !shared_->draining;
     if (!is_old_ || keeps_) compress(reply, compression_);
+    noting_.status(reply.status);
     head_ = head_of(reply, reply.body.size(), id_, keeps_, is_old_);
     payload_ = is_head_ ? std::string() : std::move(reply.body);
     expire_after(shared_->options.write_time + std::chrono::seconds(payload_.size() >> 16));
     const std::array<asio::const_buffer, 2> both{asio::buffer(head_), asio::buffer(payload_)};
-    asio::async_write(stream_, both, [self = self()](error_code error, std::size_t) { self->on_sent(error); });
+    asio::async_write(stream_, both, [self = self()](error_code error, std::size_t bytes) { self->on_sent(error, bytes); });
   }
 
-  void on_sent(error_code error) {
+  void on_sent(error_code error, std::size_t bytes) {
+    noting_.out(bytes);
+    noting_.end(!error);
     end_request();
     if (error) return close();
     if (!keeps_) return linger();
@@ -268,6 +276,7 @@ class Session final : public Exchange, public AnySession, public Request, public
 
   void begin_parts(Reply head) {
     parts_begun_ = true;
+    noting_.status(head.status);
     if (is_old_) keeps_ = false;  // HTTP/1.0 has no chunks: the end of the connection is the end of the body
     keeps_ = keeps_ && !shared_->draining;
     outgoing_ = head_of(head, std::nullopt, id_, keeps_, is_old_);
@@ -293,14 +302,15 @@ class Session final : public Exchange, public AnySession, public Request, public
   void send_parts() {
     if (sending_ || gone_) return;
     if (outgoing_.empty()) {
-      if (ended_) on_sent({});
+      if (ended_) on_sent({}, 0);
       return;
     }
     sending_ = true;
     payload_ = std::exchange(outgoing_, {});
     const std::size_t parts = std::exchange(given_, 0);
     expire_after(shared_->options.write_time);
-    asio::async_write(stream_, asio::buffer(payload_), [self = self(), parts](error_code error, std::size_t) {
+    asio::async_write(stream_, asio::buffer(payload_), [self = self(), parts](error_code error, std::size_t bytes) {
+      self->noting_.out(bytes);
       self->sending_ = false;
       self->pending_ -= parts;
       if (error) return self->lose();
@@ -350,6 +360,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   }
 
   void close() {
+    noting_.end(false);
     error_code ignored;
     socket().shutdown(asio::socket_base::shutdown_send, ignored);
     socket().close(ignored);
@@ -361,6 +372,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::string id_;
+  Noting noting_;
   std::string head_;
   std::string payload_;
   std::string outgoing_;  ///< parts that wait for those being sent
@@ -374,10 +386,11 @@ class Session final : public Exchange, public AnySession, public Request, public
   bool keeps_ = false;
   bool is_head_ = false;
   bool is_old_ = false;
+  bool reading_ = false;  ///< a request, or waits for one
+  bool late_ = false;     ///< it did not come in time
   bool answering_ = false;
   bool parts_begun_ = false;
-  bool sending_ = false;
-  bool ended_ = false;
+  bool sending_ = false, ended_ = false;
   bool gone_ = false;
   bool watching_ = false;
   bool is_watched_ = false;

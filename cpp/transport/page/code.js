@@ -1,6 +1,7 @@
 // The lines that do the same from a shell, from Python and from C++.
 
 import { dtype, h } from "./dom.js";
+import { hasKey } from "./key.js";
 
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 const python = (text) => JSON.stringify(text);
@@ -60,7 +61,9 @@ export function codeArea(info, kind) {
   });
   const element = h("section", { class: "same" }, h("h3", {}, "The same without this page"), sections);
   const update = (...values) => {
-    for (const [name, text] of Object.entries(makers[kind](...values))) boxes.get(name).textContent = text;
+    const lines = makers[kind](...values);
+    if (hasKey()) lines.curl = lines.curl.replace("curl", 'curl -H "Authorization: Bearer $PORTFIRE_KEY"');
+    for (const [name, text] of Object.entries(lines)) boxes.get(name).textContent = text;
   };
   return { element, update };
 }

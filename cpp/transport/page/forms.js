@@ -4,6 +4,7 @@ import { answerArea, answerOf, tensors, took } from "./answers.js";
 import { codeArea } from "./code.js";
 import { dtype, h, sentence, unreachable } from "./dom.js";
 import { drawing } from "./draw.js";
+import { ask as fetched } from "./key.js";
 import { writingForm } from "./text_form.js";
 
 const MOST_NUMBERS = 4096; // that are written out for a tensor
@@ -23,7 +24,7 @@ function asking(area) {
     const begun = performance.now();
     area.busy(true);
     try {
-      const reply = await fetch(url, { method: "POST", body });
+      const reply = await fetched(url, { method: "POST", body });
       const failure = reply.ok ? null : await sentence(reply);
       const answer = reply.ok ? await reply.json() : null;
       if (own !== last) return;

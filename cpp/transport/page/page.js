@@ -2,16 +2,20 @@
 
 import { bytes, count, duration, h, metric, sentence, unreachable, words } from "./dom.js";
 import { formFor } from "./forms.js";
+import { ask, forgetKey, hasKey, keyForm } from "./key.js";
 
 const EVERY = 2000; // milliseconds between looks at the server
 const list = document.getElementById("models");
 const panel = document.getElementById("panel");
 const health = document.getElementById("health");
+const metrics = document.getElementById("metrics");
+const forget = document.getElementById("forget");
 
 const cards = new Map(); // name -> {element, parts}
 const infos = new Map(); // name -> {version, info}
 let before = null; // the last state and when it came
 let open = null; // {name, version, state} of the panel
+let waitsForKey = false;
 
 /** "#/NAME" opens a model; any other fragment leaves open what is. */
 function chosen() {
@@ -93,7 +97,7 @@ async function infoOf(model) {
   const known = infos.get(model.name);
   if (known?.version === model.version) return known.info;
   try {
-    const reply = await fetch(`/v1/models/${encodeURIComponent(model.name)}`);
+    const reply = await ask(`/v1/models/${encodeURIComponent(model.name)}`);
     if (!reply.ok) return null;
     const info = await reply.json();
     infos.set(model.name, { version: info.version, info });
@@ -194,15 +198,43 @@ async function openPanel(models) {
   panel.replaceChildren(title, info.description ? h("p", { class: "lead" }, info.description) : "", formFor(info), h("h3", {}, "About this model"), details(info));
 }
 
+/** Shows nothing of the models until there is a key that the server knows. */
+function askForKey() {
+  waitsForKey = true;
+  before = open = null;
+  showAll(new Map());
+  document.title = "Portfire";
+  say("A key is needed", "busy");
+  showLinks();
+  const form = keyForm(async () => {
+    waitsForKey = false;
+    await look();
+    panel.focus({ preventScroll: true });
+  });
+  panel.replaceChildren(form.element);
+  form.focus();
+}
+
+/** A link cannot show a key. */
+function showLinks() {
+  metrics.hidden = waitsForKey || hasKey();
+  forget.hidden = waitsForKey || !hasKey();
+}
+
 async function look() {
+  if (waitsForKey) return;
   let state;
   try {
-    const reply = await fetch("/page/state");
+    const reply = await ask("/page/state");
+    if (waitsForKey) return;
+    if (reply.status === 401) return askForKey();
+    showLinks();
     if (!reply.ok) return say(await sentence(reply), "bad");
     state = await reply.json();
   } catch {
     return say(unreachable, "bad");
   }
+  if (waitsForKey) return;
   const now = performance.now();
   const models = newest(state.models);
   showAll(models, before ? Math.max(0.1, (now - before.at) / 1000) : 1, before?.models ?? new Map(), state.latency_bounds);
@@ -222,6 +254,10 @@ addEventListener("hashchange", async () => {
   const narrow = matchMedia("(max-width: 60rem)").matches;
   panel.focus({ preventScroll: !narrow });
   if (narrow) panel.scrollIntoView();
+});
+forget.addEventListener("click", () => {
+  forgetKey();
+  askForKey();
 });
 document.addEventListener("visibilitychange", () => void (document.hidden || look()));
 void keepLooking();

@@ -3,6 +3,7 @@
 import { answerArea } from "./answers.js";
 import { codeArea } from "./code.js";
 import { capital, duration, h, sentence, unreachable } from "./dom.js";
+import { ask } from "./key.js";
 
 /** The events of a reply, as their JSON. */
 async function* events(reply) {
@@ -68,7 +69,7 @@ export function writingForm(info) {
     let reason = "stop";
     try {
       const body = JSON.stringify({ text_input: prompt.value, parameters: options() });
-      const reply = await fetch(`/v2/models/${encodeURIComponent(info.name)}/generate_stream`, { method: "POST", body, signal: own.signal });
+      const reply = await ask(`/v2/models/${encodeURIComponent(info.name)}/generate_stream`, { method: "POST", body, signal: own.signal });
       if (!reply.ok) throw new Failure(await sentence(reply));
       for await (const part of events(reply)) {
         if (part.error) throw new Failure(capital(part.error));

@@ -1,6 +1,7 @@
 #include "transport/routes/metrics.h"
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -77,6 +78,19 @@ void add_texts(Exposition& out, const std::vector<Served>& all) {
     out.sample(with(labels, "outcome", "cancelled"), static_cast<double>(stats.cancelled));
     out.sample(with(labels, "outcome", "failed"), static_cast<double>(stats.failed));
   }
+  const auto each = [&](const std::function<void(const Labels&, const serving::TextCounters&)>& add) {
+    for (const Served& one : all) {
+      if (const serving::TextCounters* counters = one->text_counters()) add(labels_of(*one), *counters);
+    }
+  };
+  out.family("portfire_text_first_token_duration_seconds", "histogram", "From a prompt's arrival to the first token of its text.");
+  each([&](const Labels& labels, const serving::TextCounters& counters) { out.histogram(labels, counters.first_token); });
+  out.family("portfire_text_duration_seconds", "histogram", "From a prompt's arrival to the end of its texts, of those that finished.");
+  each([&](const Labels& labels, const serving::TextCounters& counters) { out.histogram(labels, counters.total); });
+  out.family("portfire_text_prompt_tokens_total", "counter", "Tokens of prompts, counted when a prompt has been read.");
+  each([&](const Labels& labels, const serving::TextCounters& counters) { out.sample(labels, static_cast<double>(counters.prompt_tokens.load())); });
+  out.family("portfire_text_generated_tokens_total", "counter", "Tokens that were written, counted when a text has ended.");
+  each([&](const Labels& labels, const serving::TextCounters& counters) { out.sample(labels, static_cast<double>(counters.generated_tokens.load())); });
 }
 
 void add_models(Exposition& out, const serving::Repository& repository, const std::vector<Served>& all) {
@@ -121,7 +135,7 @@ std::string metrics(const Site& site, const http::ServerStats& connections) {
   add_texts(out, all);
   out.single("portfire_http_open_connections", "gauge", "HTTP connections that are open.", static_cast<double>(connections.connections));
   out.single("portfire_http_connections_total", "counter", "HTTP connections that were accepted.", static_cast<double>(connections.accepted));
-  out.single("portfire_http_requests_total", "counter", "HTTP requests that came in whole, to any path.", static_cast<double>(connections.requests));
+  out.single("portfire_http_requests_total", "counter", "HTTP requests whose head came, to any path.", static_cast<double>(connections.requests));
   add_process(out);
   return out.take();
 }

@@ -119,8 +119,8 @@ void send_info(const Call& call, const Site& site, const Served& served) {
 }  // namespace
 
 void add_model_info(Router& router, const Site& site) {
-  router.add("GET", "/v1/models/{}", [site](Call& call) { send_info(call, site, site.repository.find(call.parts[0])); });
-  router.add("GET", "/v1/models/{}/versions/{}", [site](Call& call) { send_info(call, site, site.repository.find(call.parts[0], version_in(call.parts[1]))); });
+  router.add("GET", "/v1/models/{}", [site](Call& call) { send_info(call, site, find(call, site, call.parts[0])); });
+  router.add("GET", "/v1/models/{}/versions/{}", [site](Call& call) { send_info(call, site, find(call, site, call.parts[0], version_in(call.parts[1]))); });
 }
 
 }  // namespace portfire::routes

@@ -73,13 +73,13 @@ void add_open_inference(Router& router, const Site& site) {
   });
   for (const bool versioned : {false, true}) {
     const std::string model = versioned ? "/v2/models/{}/versions/{}" : "/v2/models/{}";
-    const auto find = [site, versioned](const Call& call) { return site.repository.find(call.parts[0], versioned ? version_in(call.parts[1]) : 0); };
-    router.add("GET", model, [site, find](Call& call) { call.reply(wire::model_metadata(site.repository, *find(call)).dump()); });
-    router.add("GET", model + "/ready", [find](Call& call) {
-      (void)find(call);
+    const auto served_by = [site, versioned](const Call& call) { return find(call, site, call.parts[0], versioned ? version_in(call.parts[1]) : 0); };
+    router.add("GET", model, [site, served_by](Call& call) { call.reply(wire::model_metadata(site.repository, *served_by(call)).dump()); });
+    router.add("GET", model + "/ready", [served_by](Call& call) {
+      (void)served_by(call);
       send_ready(call, true, "");
     });
-    router.add("POST", model + "/infer", [find](Call& call) { infer(call, find(call)); });
+    router.add("POST", model + "/infer", [served_by](Call& call) { infer(call, served_by(call)); });
   }
 }
 

@@ -185,7 +185,7 @@ class ChatReply final : public OpenAiReply {
 void complete(const Call& call, const Site& site) {
   try {
     const CompletionRequest request = completion_request_of(call.request.body());
-    std::make_shared<CompletionReply>(site.repository.find(request.model), call.exchange, request)
+    std::make_shared<CompletionReply>(find(call, site, request.model), call.exchange, request)
         ->start(request.prompts, request.options, request.choices, request.log_probabilities);
   } catch (const std::exception& failure) {
     call.exchange->send(openai_error(failure));
@@ -195,7 +195,7 @@ void complete(const Call& call, const Site& site) {
 void chat(const Call& call, const Site& site) {
   try {
     const ChatRequest request = chat_request_of(call.request.body());
-    const Served served = site.repository.find(request.model);
+    const Served served = find(call, site, request.model);
     GenerateOptions options = request.options;
     const Input prompt = served->text().chat(request.messages, options);
     std::make_shared<ChatReply>(served, call.exchange, request)->start({prompt}, options, request.choices, request.log_probabilities);

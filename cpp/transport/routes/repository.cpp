@@ -18,6 +18,7 @@ using nlohmann::ordered_json;
 
 /// Loading takes long: it is done on the thread that loads, and answered from there.
 void later(const Call& call, const Site& site, std::function<void(const std::string&)> what) {
+  if (Access* access = call.request.access()) access->model = call.parts[0];
   site.later([what = std::move(what), name = call.parts[0], exchange = call.exchange] {
     try {
       what(name);
@@ -63,9 +64,9 @@ void add_repository(Router& router, const Site& site) {
   router.add("GET", "/v2/models/stats", [site](Call& call) { call.reply(statistics(site.repository.served())); });
   for (const bool versioned : {false, true}) {
     const std::string model = versioned ? "/v2/models/{}/versions/{}" : "/v2/models/{}";
-    const auto find = [site, versioned](const Call& call) { return site.repository.find(call.parts[0], versioned ? version_in(call.parts[1]) : 0); };
-    router.add("GET", model + "/stats", [find](Call& call) { call.reply(statistics({find(call)})); });
-    router.add("GET", model + "/config", [find](Call& call) { call.reply(wire::model_config(*find(call)).dump()); });
+    const auto served_by = [site, versioned](const Call& call) { return find(call, site, call.parts[0], versioned ? version_in(call.parts[1]) : 0); };
+    router.add("GET", model + "/stats", [served_by](Call& call) { call.reply(statistics({served_by(call)})); });
+    router.add("GET", model + "/config", [served_by](Call& call) { call.reply(wire::model_config(*served_by(call)).dump()); });
   }
 }
 

@@ -57,6 +57,15 @@ void Router::handle(http::Request& request, const std::shared_ptr<http::Exchange
   exchange->send(std::move(reply));
 }
 
+std::shared_ptr<const serving::Served> find(const Call& call, const Site& site, const std::string& name, std::int64_t version) {
+  auto served = site.repository.find(name, version);
+  if (Access* access = call.request.access()) {
+    access->model = served->name();
+    access->version = served->version();
+  }
+  return served;
+}
+
 std::int64_t version_in(const std::string& text) {
   std::int64_t version = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);

@@ -21,6 +21,7 @@ struct Site {
   std::function<bool()> stopping;                            ///< true while the server drains
   std::function<void(std::function<void()>)> later;           ///< does it on the thread that loads
   Doors* doors = nullptr;                                     ///< null: open to everybody
+  AccessLog* access_log = nullptr;                            ///< null: nothing is noted
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
@@ -54,6 +55,9 @@ class Router {
 
   std::vector<Entry> entries_;
 };
+
+/// `Repository::find`, noted for the access log.
+std::shared_ptr<const serving::Served> find(const Call& call, const Site& site, const std::string& name, std::int64_t version = 0);
 
 /// The version in a path: "" is the newest. Throws kNotFound on what is no version.
 std::int64_t version_in(const std::string& text);

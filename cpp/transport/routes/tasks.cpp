@@ -43,8 +43,8 @@ void run(const Call& call, const Served& served) {
 }  // namespace
 
 void add_tasks(Router& router, const Site& site) {
-  router.add("POST", "/v1/models/{}:run", [site](Call& call) { run(call, site.repository.find(call.parts[0])); });
-  router.add("POST", "/v1/models/{}/versions/{}:run", [site](Call& call) { run(call, site.repository.find(call.parts[0], version_in(call.parts[1]))); });
+  router.add("POST", "/v1/models/{}:run", [site](Call& call) { run(call, find(call, site, call.parts[0])); });
+  router.add("POST", "/v1/models/{}/versions/{}:run", [site](Call& call) { run(call, find(call, site, call.parts[0], version_in(call.parts[1]))); });
 }
 
 }  // namespace portfire::routes

@@ -50,9 +50,9 @@ void add_texts(Router& router, const Site& site) {
   add_openai(router, site);
   for (const bool stream : {false, true}) {
     const std::string verb = stream ? "generate_stream" : "generate";
-    router.add("POST", "/v2/models/{}/" + verb, [site, stream](Call& call) { generate(call, site.repository.find(call.parts[0]), stream); });
+    router.add("POST", "/v2/models/{}/" + verb, [site, stream](Call& call) { generate(call, find(call, site, call.parts[0]), stream); });
     router.add("POST", "/v2/models/{}/versions/{}/" + verb,
-               [site, stream](Call& call) { generate(call, site.repository.find(call.parts[0], version_in(call.parts[1])), stream); });
+               [site, stream](Call& call) { generate(call, find(call, site, call.parts[0], version_in(call.parts[1])), stream); });
   }
 }
 

@@ -95,6 +95,29 @@ TEST(TextWorker, GivesTheTokensWithThoseThatCouldHaveCome) {
   EXPECT_EQ(ticket->take().tokens.size(), 0U);
 }
 
+TEST(TextWorker, CountsTokens) {
+  Gate gate;
+  const Sums sums(100, through(gate));
+  TextWorker worker(sums.engine, sums.manifest, 3, 100, 10);
+  const std::shared_ptr<Ticket> ticket = worker.submit(sums.writing({1, 2}, {.max_new_tokens = 4}));
+  EXPECT_EQ(ticket->count().tokens, 0);
+  gate.open(1);
+  EXPECT_EQ(ticket->next(), "3");
+  EXPECT_EQ(ticket->count().tokens, 1);
+  EXPECT_FALSE(ticket->count().ended);
+  const std::shared_ptr<Ticket> left = worker.submit(sums.writing({1, 3}, {.max_new_tokens = 90}));
+  left->cancel();
+  gate.open(kAll);
+  (void)ticket->wait();
+  (void)left->wait();
+  EXPECT_EQ(ticket->count().tokens, 4);
+  EXPECT_TRUE(ticket->count().ended && ticket->count().finished);
+  EXPECT_TRUE(left->count().ended && !left->count().finished);
+  const std::shared_ptr<Ticket> two = worker.submit(sums.writing({1, 2}, {.max_new_tokens = 4, .num_sequences = 2}));
+  (void)two->wait();
+  EXPECT_EQ(two->count().tokens, 8);
+}
+
 TEST(TextWorker, GivesTheTextAsItComes) {
   Gate gate;
   const Sums sums(100, through(gate));
