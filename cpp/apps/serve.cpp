@@ -154,6 +154,7 @@ void serve(Options& options) {
   routes::add_repository(router, site);
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);
+  routes::add_explanations(router, site);
   routes::add_texts(router, site);
   routes::add_model_info(router, site);
   routes::add_page(router, site);
