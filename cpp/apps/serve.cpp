@@ -1,5 +1,6 @@
 #include <malloc.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -97,6 +98,14 @@ void told(Log& log, const serving::VersionStatus& status, const std::string& eve
   log.line(event, text, fields);
 }
 
+/// Every connection is a file, and what a process may open at first (often 1,024) is meant for programs that use select.
+void open_as_many_files_as_allowed() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 /// Waits for SIGINT or SIGTERM, which must be blocked in all threads; the next one ends the process.
 void wait_for_end() {
   sigset_t signals;
@@ -139,6 +148,7 @@ void serve(Options& options) {
   options.watcher.folder = options.path;
   options.watcher.watches = !options.no_watch;
   (void)serving::look_in(options.path, options.repository.name);  // throws now rather than on another thread
+  open_as_many_files_as_allowed();
 
   Doors doors = options.keys.empty() ? Doors() : Doors::from_file(options.keys);
   std::atomic<bool> stopping = false;

@@ -1,6 +1,8 @@
 #include "serving/batcher.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <utility>
 
 #include "core/text.h"
@@ -15,6 +17,14 @@ std::int64_t samples_of(const Job& job) {
 }
 
 bool may_share(const Job& a, const Job& b) { return a.input.index() == b.input.index() && a.options.top_k == b.options.top_k; }
+
+/// Clients read it: where the folder lies is not theirs to know, and a model without a manifest is called by its file.
+Error without_folder(const Error& error, const std::string& path) {
+  const std::size_t folder = path.rfind('/') + 1;
+  std::string reason = error.what();
+  const std::size_t at = folder == 0 ? std::string::npos : reason.find(path);
+  return at == std::string::npos ? error : Error(error.code(), reason.erase(at, folder));
+}
 
 Error late(const Job& job, Clock::time_point now) {
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - job.arrived).count();
@@ -59,11 +69,18 @@ Clock::time_point Batcher::next_start(Clock::time_point now) const {
   return waiting_.front()->arrived + options_.max_delay;
 }
 
-Batcher::Batch Batcher::take(Clock::time_point now) {
+std::int64_t Batcher::most_now(int processors) const {
+  if (processors > 1 || posted_ < 2 || !is_long()) return max_batch_;
+  const auto waiting = std::transform_reduce(waiting_.begin(), waiting_.end(), std::int64_t{0}, std::plus<>(), [](const auto& job) { return samples_of(*job); });
+  return std::clamp<std::int64_t>((waiting + posted_ - 1) / posted_, 1, max_batch_);
+}
+
+Batcher::Batch Batcher::take(Clock::time_point now, int processors) {
   Batch batch;
   Batch dropped;
   {
     const std::lock_guard lock(mutex_);
+    const std::int64_t most = most_now(processors);
     std::int64_t samples = 0;
     for (auto at = waiting_.begin(); at != waiting_.end();) {
       Job& job = **at;
@@ -73,7 +90,7 @@ Batcher::Batch Batcher::take(Clock::time_point now) {
         continue;
       }
       const std::int64_t more = samples_of(job);
-      if (!batch.empty() && (samples + more > max_batch_ || !may_share(*batch.front(), job))) break;
+      if (!batch.empty() && (samples + more > most || !may_share(*batch.front(), job))) break;
       samples += more;
       batch.push_back(std::move(*at));
       at = waiting_.erase(at);
@@ -126,8 +143,9 @@ void Batcher::run(const Batch& batch, Clock::time_point now) {
 }
 
 void Batcher::finish(Job& job, Result result, const JobTimes& times) {
-  if (const Error* error = std::get_if<Error>(&result)) {
+  if (Error* error = std::get_if<Error>(&result)) {
     counters_.fail(error->code());
+    *error = without_folder(*error, model_.info->path);
   } else {
     const auto now = Clock::now();
     counters_.total.observe(seconds(now - job.arrived));
@@ -140,7 +158,7 @@ void Batcher::finish(Job& job, Result result, const JobTimes& times) {
 
 Clock::time_point Batcher::step(int processors) noexcept {
   const Clock::time_point now = Clock::now();
-  const Batch batch = take(now);
+  const Batch batch = take(now, processors);
   if (!batch.empty()) {
     const std::chrono::nanoseconds before = thread_time();
     run(batch, now);

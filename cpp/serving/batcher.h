@@ -72,7 +72,10 @@ class Batcher : public Work, public std::enable_shared_from_this<Batcher> {
   using Batch = std::vector<std::shared_ptr<Job>>;
 
   /// What runs next, in the order of priority and arrival; jobs of one kind that may share a call.
-  Batch take(Clock::time_point now);
+  Batch take(Clock::time_point now, int processors);
+  /// Samples that one call may have: of a long model that runs on several threads side by side, a share of what waits, for a
+  /// large batch on one processor would leave the others idle.
+  [[nodiscard]] std::int64_t most_now(int processors) const;
   void run(const Batch& batch, Clock::time_point now);
   /// Counts the result and hands it over.
   void finish(Job& job, Result result, const JobTimes& times = {});

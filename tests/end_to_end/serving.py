@@ -40,7 +40,13 @@ class Server:
     """A server of its own on a port that is free, ended with `with`."""
 
     def __init__(
-        self, program: Program, models: Path, *options: object, ready: bool = True, cwd: Path | None = None
+        self,
+        program: Program,
+        models: Path,
+        *options: object,
+        ready: bool = True,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
     ) -> None:
         self.process = subprocess.Popen(
             program.command("serve", models, "--port", 0, "--no-grpc", *options),
@@ -48,6 +54,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             text=True,
             cwd=cwd,
+            env={**os.environ, **(env or {})},
         )
         self._log: list[str] = []
         self._reader = threading.Thread(target=self._read)

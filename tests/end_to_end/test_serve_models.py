@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import shutil
 import threading
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import tritonclient.http as triton
 from faces import Program
 from serving import Server, asked, batch, names, wait_until
@@ -158,6 +161,35 @@ def test_one_model_s_folder_is_served_under_a_name(
         status, reply = server.request("POST", "/v1/models/my-digits:run", digits.pictures[0].read_bytes())
         assert status == 200, reply
         assert server.get("/v2/models/models")[0] == 404
+        assert server.stop() == 0
+
+
+def test_no_caller_learns_where_the_folder_lies(
+    program: Program, digits: DigitsWorld, tmp_path: Path
+) -> None:
+    torch.jit.save(torch.jit.script(digits.eager), tmp_path / "model.pt")
+    put(tmp_path / "model.pt", tmp_path / "models/bare/1/model.pt")  # no manifest: called by its file
+    (tmp_path / "models/bad/1").mkdir(parents=True)
+    (tmp_path / "models/bad/1/model.pt").write_bytes(b"rubbish")
+    body = {"inputs": [{"name": "no such", "shape": [1, 64], "datatype": "FP32", "data": [0] * 64}]}
+    with Server(program, tmp_path / "models") as server:
+        status, reply = server.request("POST", "/v2/models/bare/infer", json.dumps(body))
+        assert status == 400 and b"model.pt: " in reply
+        _, index = server.request("POST", "/v2/repository/index")
+        assert b"bad" in index
+        assert str(tmp_path).encode() not in reply + index
+
+
+def test_it_opens_as_many_files_as_it_may(program: Program, digits: DigitsWorld, tmp_path: Path) -> None:
+    put(digits.package, tmp_path / "digits/1/model.pt")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # inherited
+    try:
+        running = Server(program, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with running as server:
+        assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE) == (hard, hard)
         assert server.stop() == 0
 
 

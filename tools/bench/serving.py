@@ -117,7 +117,8 @@ def start(
 def infer_ways(port: int, grpc_port: int, model: str, x: np.ndarray, name: str = "x") -> list[Way]:
     """Requests of the Open Inference Protocol; `name` is the input's."""
     url = f"http://127.0.0.1:{port}/v2/models/{model}/infer"
-    described = {"name": name, "shape": list(x.shape), "datatype": "FP32"}
+    datatype = {"float32": "FP32", "int64": "INT64"}[str(x.dtype)]
+    described = {"name": name, "shape": list(x.shape), "datatype": datatype}
     head = json.dumps(
         {
             "inputs": [{**described, "parameters": {"binary_data_size": x.nbytes}}],
@@ -135,7 +136,7 @@ def infer_ways(port: int, grpc_port: int, model: str, x: np.ndarray, name: str =
             Way(
                 name="grpc",
                 url=f"http://127.0.0.1:{grpc_port}/inference.GRPCInferenceService/ModelInfer",
-                body=grpc_request(model, x, name),
+                body=grpc_request(model, x, name, datatype),
                 headers={"content-type": "application/grpc", "te": "trailers"},
                 grpc=True,
             )
@@ -143,7 +144,7 @@ def infer_ways(port: int, grpc_port: int, model: str, x: np.ndarray, name: str =
     return ways
 
 
-def grpc_request(model: str, x: np.ndarray, name: str) -> bytes:
+def grpc_request(model: str, x: np.ndarray, name: str, datatype: str) -> bytes:
     """ModelInferRequest as protobuf writes it, in a gRPC frame."""
 
     def part(number: int, content: bytes) -> bytes:
@@ -160,7 +161,11 @@ def grpc_request(model: str, x: np.ndarray, name: str) -> bytes:
             value >>= 7
         return out + bytes([value])
 
-    tensor = part(1, name.encode()) + part(2, b"FP32") + part(3, b"".join(varint(size) for size in x.shape))
+    tensor = (
+        part(1, name.encode())
+        + part(2, datatype.encode())
+        + part(3, b"".join(varint(size) for size in x.shape))
+    )
     message = part(1, model.encode()) + part(5, tensor) + part(7, x.tobytes())
     return struct.pack(">BI", 0, len(message)) + message
 

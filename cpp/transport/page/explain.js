@@ -49,7 +49,7 @@ function heatMap({ label, heatmap: { height, width, values } }, picture) {
   const all = values.flat();
   const most = largest(all);
   const best = all.indexOf(Math.max(...all));
-  const told = most < TRACE ? "No part counts by itself."
+  const told = all[best] < TRACE ? "No part speaks for it by itself."
     : `Most depends on ${placeOf(Math.floor(best / width), best % width, height, width)}: hidden, “${label}” loses ${(100 * all[best]).toFixed(1)} percentage points.`;
   const cells = all.map((value) => coloured(h("span", {}), share(value, most)));
   const map = h("div", { class: "cells" }, cells);

@@ -278,6 +278,33 @@ TEST(Batcher, TwoFullBatchesWaitForNobody) {
   for (Asked& one : asked) (void)one.values();
 }
 
+TEST(Batcher, ThreadsSideBySideShareWhatWaits) {
+  Crew crew(2);
+  const auto model = std::make_shared<Doubler>(64, [] {
+    const std::chrono::nanoseconds end = thread_time() + 20 * 8 * CallCost::kLong;  // long for each of a batch of 16
+    while (thread_time() < end) continue;
+  });
+  const auto batcher = std::make_shared<Batcher>(Doubler::loaded(model), BatchingOptions{}, crew);
+  Asked first(row({1}));
+  batcher->submit(first.job);
+  EXPECT_EQ(first.values(), (Values{2}));
+  ASSERT_TRUE(batcher->is_long());
+  Gate gate;
+  std::thread holding[2];
+  for (std::thread& one : holding) one = std::thread([&] { crew.run(false, [&](int) { gate.pass(); }); });
+  gate.wait_for(2);
+  std::vector<Asked> asked;
+  for (float k = 0; k < 16; ++k) {
+    asked.emplace_back(row({k}));
+    batcher->submit(asked.back().job);
+  }
+  gate.open();
+  for (std::thread& one : holding) one.join();
+  for (float k = 0; k < 16; ++k) EXPECT_EQ(asked[static_cast<std::size_t>(k)].values(), (Values{2 * k}));
+  ASSERT_GE(model->engine.forwards.size(), 3U);
+  EXPECT_EQ(model->engine.forwards[1], (Dims{8, 1}));
+}
+
 TEST(Batcher, ManyTogetherAreAnsweredAsEachAlone) {
   Crew crew(4);
   const auto model = std::make_shared<Doubler>(16);
