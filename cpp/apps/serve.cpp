@@ -47,6 +47,7 @@ struct Options : ModelOptions {
   std::string keys;
   std::vector<std::string> allowed_hosts;
   bool access_log = false;
+  std::vector<std::string> versions;
 };
 
 /// Lines on standard error, for people or (`json`) for programs. Thread-safe.
@@ -139,18 +140,28 @@ std::optional<http::HostNames> host_names(const Options& options) {
   return http::HostNames(options.allowed_hosts);
 }
 
+void read_policies(Options& options) {
+  for (const std::string& text : options.versions) {
+    const auto [name, policy] = serving::version_policy_of(text);
+    if (!options.repository.policies.emplace(name, policy).second) throw Error(ErrorCode::kInvalidArgument, cat("--versions names ", name, " twice; list its versions in one: ", name, "=1,3"));
+  }
+  const std::string& name = options.repository.name;
+  if (!name.empty() && !serving::is_model_name(name)) throw Error(ErrorCode::kInvalidArgument, cat("--name ", quoted(name), " is no name that a model can have; letters, digits, '.', '_' and '-' are"));
+}
+
 void serve(Options& options) {
   block_signals();
   Log log(options.json);
   LoadOptions load = options.load_options();
   const int processors = options.threads > 0 ? options.threads : cpu_budget();
   load.threads = processors;
+  read_policies(options);
   options.repository.folder = options.path;
   options.repository.serving.batching.max_delay = std::chrono::microseconds(options.max_delay_us);
   options.repository.log = [&log](const serving::VersionStatus& status, const std::string& event) { told(log, status, event); };
   options.watcher.folder = options.path;
   options.watcher.watches = !options.no_watch;
-  (void)serving::look_in(options.path);  // throws now rather than on another thread
+  (void)serving::look_in(options.path, options.repository.name);  // throws now rather than on another thread
   open_as_many_files_as_allowed();
 
   Doors doors = options.keys.empty() ? Doors() : Doors::from_file(options.keys);
@@ -171,6 +182,7 @@ void serve(Options& options) {
   routes::add_repository(router, site);
   routes::add_open_inference(router, site);
   routes::add_tasks(router, site);
+  routes::add_explanations(router, site);
   routes::add_texts(router, site);
   routes::add_model_info(router, site);
   routes::add_page(router, site);
@@ -217,6 +229,8 @@ void add_serve(CLI::App& app, int& status) {
   command->add_option("--max-connections", options->http.max_connections, "More are closed at once")->type_name("N")->capture_default_str();
   command->add_flag("--access-log", options->access_log, "A line on standard error for each request");
   command->add_option("--latest", options->repository.latest, "Newest versions of each model to serve")->type_name("N")->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--versions", options->versions, "Versions of one model to serve: NAME=1,3 or NAME=latest:2 (again for more)")->type_name("NAME=LIST")->allow_extra_args(false);
+  command->add_option("--name", options->repository.name, "What to call the model where MODEL is one package or one model's folder")->type_name("NAME");
   command->add_option("--max-batch", options->repository.serving.batching.max_batch, "Samples in one call of a model; 0 is what its package says")->type_name("N")->capture_default_str()->check(CLI::NonNegativeNumber);
   command->add_option("--max-delay-us", options->max_delay_us, "Microseconds that the first of a batch waits for others")->type_name("N")->capture_default_str()->check(CLI::NonNegativeNumber);
   command->add_option("--max-waiting", options->repository.serving.batching.max_waiting, "Requests that wait for a model; more are refused with 429")->type_name("N")->capture_default_str()->check(CLI::PositiveNumber);

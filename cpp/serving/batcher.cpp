@@ -107,7 +107,13 @@ void Batcher::run(const Batch& batch, Clock::time_point now) {
   JobTimes times;
   for (const auto& job : batch) times.batch += samples_of(*job);
   try {
-    if (std::holds_alternative<Input>(batch.front()->input)) {
+    if (std::holds_alternative<SampleMaker>(batch.front()->input)) {
+      std::vector<SampleMaker> samples;
+      for (const auto& job : batch) samples.push_back(std::move(std::get<SampleMaker>(job->input)));
+      for (Outcome& outcome : model_.pipeline->run_samples(samples, batch.front()->options, &times.stages)) {
+        results.push_back(std::visit([](auto& one) { return Result(std::move(one)); }, outcome));
+      }
+    } else if (std::holds_alternative<Input>(batch.front()->input)) {
       std::vector<Input> inputs;
       for (const auto& job : batch) inputs.push_back(std::move(std::get<Input>(job->input)));
       for (Outcome& outcome : model_.pipeline->run_each(inputs, batch.front()->options, &times.stages)) {

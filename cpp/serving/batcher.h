@@ -23,7 +23,7 @@
 
 namespace portfire::serving {
 
-/// What a job comes to: a raw input's answer, or the outputs of tensors.
+/// What a job comes to: an answer, or the outputs of tensors.
 using Result = std::variant<Answer, std::vector<NamedTensor>, Error>;
 
 /// How long each part of a job took.
@@ -35,7 +35,7 @@ struct JobTimes {
 
 /// One call of a model that waits for its turn.
 struct Job {
-  std::variant<std::vector<NamedTensor>, Input> input{};  ///< what `forward` takes, or a raw input
+  std::variant<std::vector<NamedTensor>, Input, SampleMaker> input{};  ///< what `forward` takes, a raw input, or what `preprocess` would give
   RunOptions options{};
   int priority = 0;                                          ///< a higher one is taken first
   Clock::time_point deadline = Clock::time_point::max();     ///< not begun after this
@@ -61,6 +61,7 @@ class Batcher : public Work, public std::enable_shared_from_this<Batcher> {
   /// Takes the job or throws kOverloaded where too many wait.
   void submit(std::shared_ptr<Job> job);
   [[nodiscard]] std::int64_t waiting() const;
+  [[nodiscard]] std::int64_t max_batch() const noexcept { return max_batch_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 

@@ -71,8 +71,9 @@ std::map<std::int64_t, FoundVersion> versions_in(const fs::path& model, const fs
   return versions;
 }
 
-std::string name_for(const fs::path& path) {
-  const std::string name = path.filename().string();
+/// `given`, where there is such a name, else the path's own.
+std::string name_for(const fs::path& path, const std::string& given) {
+  const std::string name = given.empty() ? path.filename().string() : given;
   if (!is_model_name(name)) {
     throw Error(ErrorCode::kInvalidArgument, cat(path.string(), ": ", quoted(name), " is no name that a model can have; letters, digits, '.', '_' and '-' are"));
   }
@@ -87,7 +88,7 @@ bool is_model_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
 }
 
-Found look_in(const std::string& root) {
+Found look_in(const std::string& root, const std::string& name) {
   try {
     const fs::path path = fs::canonical(root);
     Found found;
@@ -96,23 +97,23 @@ Found look_in(const std::string& root) {
       add_file(one.stamp, path);
       const fs::path folder = path.parent_path();
       const std::optional<std::int64_t> version = version_of(folder.filename().string());
-      found[name_for(version ? folder.parent_path() : path.stem())].emplace(version.value_or(1), one);
+      found[name_for(version ? folder.parent_path() : path.stem(), name)].emplace(version.value_or(1), one);
       return found;
     }
     if (std::optional<FoundVersion> one = version_in(path, path.root_path())) {
       const std::optional<std::int64_t> version = version_of(path.filename().string());
-      found[name_for(version ? path.parent_path() : path)].emplace(version.value_or(1), *std::move(one));
+      found[name_for(version ? path.parent_path() : path, name)].emplace(version.value_or(1), *std::move(one));
       return found;
     }
     if (std::map<std::int64_t, FoundVersion> versions = versions_in(path, path); !versions.empty()) {
-      found.emplace(name_for(path), std::move(versions));
+      found.emplace(name_for(path, name), std::move(versions));
       return found;
     }
     for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
-      const std::string name = entry.path().filename().string();
-      if (!is_model_name(name) || leads_out(entry.path(), path)) continue;
+      const std::string own = entry.path().filename().string();
+      if (!is_model_name(own) || leads_out(entry.path(), path)) continue;
       std::map<std::int64_t, FoundVersion> versions = versions_in(entry.path(), path);
-      if (!versions.empty()) found.emplace(name, std::move(versions));
+      if (!versions.empty()) found.emplace(own, std::move(versions));
     }
     return found;
   } catch (const fs::filesystem_error& error) {

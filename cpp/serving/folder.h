@@ -23,8 +23,8 @@ using Found = std::map<std::string, std::map<std::int64_t, FoundVersion>, std::l
 bool is_model_name(std::string_view name);
 
 /// The models of a folder `<name>/<version>/model.pt[2]`, or the one model of a `<name>` folder, a `<name>/<version>` folder or a
-/// package file. Folders that are not so named are passed over ("01" is no version), and so are links that lead out of `root`. Throws kNotFound
-/// where there is no `root`, kIo.
-Found look_in(const std::string& root);
+/// package file; that one is called `name`, where it is not empty. Folders that are not so named are passed over ("01" is no version), and so
+/// are links that lead out of `root`. Throws kNotFound where there is no `root`, kIo.
+Found look_in(const std::string& root, const std::string& name = "");
 
 }  // namespace portfire::serving

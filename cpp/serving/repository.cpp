@@ -121,7 +121,7 @@ void Repository::set_status(const std::string& name, std::int64_t version, Versi
 
 bool Repository::refresh(bool at_once) {
   const std::lock_guard one_look(refreshing_);
-  const Found found = look_in(options_.folder);
+  const Found found = look_in(options_.folder, options_.name);
   std::set<std::string> names;
   {
     const std::lock_guard lock(mutex_);
@@ -142,7 +142,8 @@ bool Repository::refresh(bool at_once) {
 }
 
 bool Repository::follow(const std::string& name, const std::map<std::int64_t, FoundVersion>& found, bool at_once) {
-  const auto listed = options_.versions.find(name);
+  const auto own_policy = options_.policies.find(name);
+  const VersionPolicy policy = own_policy != options_.policies.end() ? own_policy->second : VersionPolicy{.latest = options_.latest};
   std::set<std::int64_t> known;
   bool unloaded = false;
   {
@@ -155,7 +156,7 @@ bool Repository::follow(const std::string& name, const std::map<std::int64_t, Fo
   std::set<std::int64_t> kept;
   for (auto at = found.rbegin(); !unloaded && at != found.rend(); ++at) {
     const auto& [number, version] = *at;
-    const bool wanted = listed != options_.versions.end() ? listed->second.contains(number) : ready < options_.latest;
+    const bool wanted = policy.listed.empty() ? ready < policy.latest : policy.listed.contains(number);
     if (!wanted) continue;
     bool has_changed = false;
     bool is_settled = false;
@@ -249,7 +250,7 @@ void Repository::drop(const std::string& name, std::int64_t version, const std::
 
 void Repository::load(const std::string& name) {
   const std::lock_guard one_look(refreshing_);
-  const Found found = look_in(options_.folder);
+  const Found found = look_in(options_.folder, options_.name);
   const auto versions = found.find(name);
   if (versions == found.end()) throw Error(ErrorCode::kNotFound, cat("there is no model ", quoted(name)));
   {
@@ -270,7 +271,7 @@ void Repository::load(const std::string& name) {
 
 void Repository::unload(const std::string& name) {
   const std::lock_guard one_look(refreshing_);
-  Found found = look_in(options_.folder);
+  Found found = look_in(options_.folder, options_.name);
   {
     const std::lock_guard lock(mutex_);
     const auto model = models_.find(name);

@@ -16,6 +16,7 @@
 #include "serving/folder.h"
 #include "serving/loaded.h"
 #include "serving/served.h"
+#include "serving/version_policy.h"
 
 namespace portfire::serving {
 
@@ -39,8 +40,9 @@ struct VersionStatus {
 
 struct RepositoryOptions {
   std::string folder;
+  std::string name{};                                         ///< of the one model, where `folder` is that model's (see `look_in`)
   std::int64_t latest = 1;                                    ///< of each model the newest so many versions are served
-  std::map<std::string, std::set<std::int64_t>, std::less<>> versions{};  ///< of these models exactly these
+  std::map<std::string, VersionPolicy, std::less<>> policies{};  ///< of models for which it is otherwise
   ServingOptions serving{};
   /// Told what happens, one line; on any thread. May be empty.
   std::function<void(const VersionStatus&, const std::string& event)> log{};

@@ -29,6 +29,7 @@ class Served {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::int64_t version() const noexcept { return version_; }
   [[nodiscard]] const ModelInfo& info() const noexcept { return *model_.info; }
+  [[nodiscard]] const Loaded& model() const noexcept { return model_; }
   [[nodiscard]] Batcher& batcher() const noexcept { return *batcher_; }
   [[nodiscard]] const Counters& counters() const noexcept { return batcher_->counters(); }
 

@@ -30,6 +30,13 @@ void rename(std::vector<NamedTensor>& outputs, const MethodSpec* spec, const std
   for (std::size_t k = 0; k < outputs.size(); ++k) outputs[k].name = spec->outputs[k].name;
 }
 
+std::vector<Outcome> whole(std::vector<std::optional<Outcome>> outcomes) {
+  std::vector<Outcome> all;
+  all.reserve(outcomes.size());
+  for (std::optional<Outcome>& outcome : outcomes) all.push_back(std::move(*outcome));
+  return all;
+}
+
 class Stopwatch {
  public:
   explicit Stopwatch(std::chrono::nanoseconds& total) : total_(total) {}
@@ -136,6 +143,10 @@ std::vector<TensorOutcome> Pipeline::forward_joined(std::span<const std::vector<
   }
 }
 
+std::size_t Pipeline::max_batch() const {
+  return static_cast<std::size_t>(manifest_ == nullptr ? 1 : std::max<std::int64_t>(manifest_->max_batch, 1));
+}
+
 Pipeline::Sample Pipeline::prepare(const Input& input) const {
   return tensors_of(method("preprocess", tensors_of(task_.decode(input))));
 }
@@ -215,10 +226,15 @@ void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<
       outcomes[k] = error;
     }
   }
-  for (std::size_t k = 0; k < inputs.size(); ++k) {
+  run_groups(samples, outcomes, options, times);
+}
+
+void Pipeline::run_groups(std::span<const std::optional<Sample>> samples, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
+                          StageTimes& times) const {
+  for (std::size_t k = 0; k < samples.size(); ++k) {
     if (outcomes[k]) continue;
     std::vector<std::size_t> members;
-    for (std::size_t other = k; other < inputs.size(); ++other) {
+    for (std::size_t other = k; other < samples.size(); ++other) {
       if (!outcomes[other] && may_share_batch(forward_spec_, *samples[other], *samples[k])) members.push_back(other);
     }
     run_group(members, samples, outcomes, options, times);
@@ -233,15 +249,33 @@ std::vector<Outcome> Pipeline::run_each(std::span<const Input> inputs, const Run
     return task_.run_each(engine_, inputs, options);
   }
   std::vector<std::optional<Outcome>> outcomes(inputs.size());
-  const auto most = static_cast<std::size_t>(manifest_ == nullptr ? 1 : std::max<std::int64_t>(manifest_->max_batch, 1));
+  const std::size_t most = max_batch();
   for (std::size_t begin = 0; begin < inputs.size(); begin += most) {
     const std::size_t count = std::min(most, inputs.size() - begin);
     run_chunk(inputs.subspan(begin, count), std::span(outcomes).subspan(begin, count), options, *times);
   }
-  std::vector<Outcome> done;
-  done.reserve(outcomes.size());
-  for (std::optional<Outcome>& outcome : outcomes) done.push_back(std::move(*outcome));
-  return done;
+  return whole(std::move(outcomes));
+}
+
+std::vector<Outcome> Pipeline::run_samples(std::span<const SampleMaker> makers, const RunOptions& options, StageTimes* times) const {
+  StageTimes unasked;
+  if (times == nullptr) times = &unasked;
+  std::vector<std::optional<Outcome>> outcomes(makers.size());
+  const std::size_t most = max_batch();
+  for (std::size_t begin = 0; begin < makers.size(); begin += most) {
+    const std::size_t count = std::min(most, makers.size() - begin);
+    std::vector<std::optional<Sample>> samples(count);
+    for (std::size_t k = 0; k < count; ++k) {
+      const Stopwatch watch(times->preprocess);
+      try {
+        samples[k] = makers[begin + k]();
+      } catch (const Error& error) {
+        outcomes[begin + k] = error;
+      }
+    }
+    run_groups(samples, std::span(outcomes).subspan(begin, count), options, *times);
+  }
+  return whole(std::move(outcomes));
 }
 
 std::vector<NamedTensor> Pipeline::trace(const Input& input) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +17,9 @@ namespace portfire {
 
 /// What comes of one of many calls of `forward`.
 using TensorOutcome = std::variant<std::vector<NamedTensor>, Error>;
+
+/// Gives what `preprocess` would give for one input, when its turn has come. Throws Error.
+using SampleMaker = std::function<std::vector<Tensor>()>;
 
 /// How long each part of a call took.
 struct StageTimes {
@@ -36,6 +40,11 @@ class Pipeline {
   /// `times`, where it is given, gets what each stage took; of a task that loops, all of it is `forward`.
   std::vector<Outcome> run_each(std::span<const Input> inputs, const RunOptions& options, StageTimes* times = nullptr) const;
 
+  /// `preprocess` of one input, on the engine's device. Throws kInvalidInput.
+  std::vector<Tensor> prepare(const Input& input) const;
+  /// `run_each` from there on, of a task that has stages.
+  std::vector<Outcome> run_samples(std::span<const SampleMaker> makers, const RunOptions& options, StageTimes* times = nullptr) const;
+
   /// `forward`, checked against the signature.
   std::vector<Tensor> forward(std::span<const Tensor> inputs) const;
   std::vector<NamedTensor> forward_named(const std::vector<NamedTensor>& inputs) const;
@@ -50,7 +59,7 @@ class Pipeline {
  private:
   using Sample = std::vector<Tensor>;  ///< what preprocess gave for one input
 
-  Sample prepare(const Input& input) const;
+  std::size_t max_batch() const;
   std::vector<NamedTensor> method(const std::string& name, std::span<const Tensor> inputs) const;
   /// Samples that may share a batch (tasks/padding.h) through one forward; rows of its outputs, one list for each sample.
   std::vector<Sample> forward_batch(std::span<const Sample* const> samples) const;
@@ -58,6 +67,9 @@ class Pipeline {
   /// At most `max_batch` inputs.
   void run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
                  StageTimes& times) const;
+  /// Those without an outcome yet, those that may in one batch.
+  void run_groups(std::span<const std::optional<Sample>> samples, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
+                  StageTimes& times) const;
   void run_group(std::span<const std::size_t> members, std::span<const std::optional<Sample>> samples,
                  std::span<std::optional<Outcome>> outcomes, const RunOptions& options, StageTimes& times) const;
   Answer run_tensors(const Input& input, const RunOptions& options) const;

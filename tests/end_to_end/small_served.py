@@ -79,3 +79,25 @@ def make_slow(folder: Path) -> Path:
         methods={"forward": spec},
     )
     return folder
+
+
+class Pair(nn.Module):
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return left - right
+
+
+def make_pair(folder: Path) -> Path:
+    """left and right, float32 [N], to their difference."""
+    left, right, difference = (
+        TensorSpec(name=name, dtype="float32", shape=("N",)) for name in ("left", "right", "difference")
+    )
+    portfire.package(
+        Pair(),
+        folder / "1" / "model.pt",
+        name="pair",
+        task="tensor",
+        golden=[{"left": np.ones(2, np.float32), "right": np.zeros(2, np.float32)}],
+        licence="Apache-2.0",
+        methods={"forward": MethodSpec(inputs=(left, right), outputs=(difference,))},
+    )
+    return folder

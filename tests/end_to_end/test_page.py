@@ -189,6 +189,68 @@ def test_a_text_is_classified_with_the_keyboard_alone(page: Page, server: Server
     expect(page.locator(".answer .bars li")).to_have_count(3)
 
 
+def test_a_picture_is_explained(page: Page, server: Server, digits: DigitsWorld) -> None:
+    answer = opened(page, server, "digits")
+    button = page.get_by_role("button", name="Explain")
+    expect(button).to_be_disabled()
+    page.get_by_label("Picture", exact=True).check()
+    page.get_by_label("Choose a picture").set_input_files(digits.pictures[0])
+    expect(answer.locator(".best")).to_be_visible()
+    button.click()
+    expected = server.ask("/v1/models/digits:explain", digits.pictures[0].read_bytes()).json
+    expect(answer.locator(".why")).to_contain_text(f"Why {expected['label']}")
+    cells = answer.locator(".cells span")
+    expect(cells).to_have_count(64)
+    values = [value for row in expected["heatmap"]["values"] for value in row]
+    strongest = max(range(64), key=lambda k: abs(values[k]))
+    side = "for" if values[strongest] > 0 else "against"
+    expect(cells.nth(strongest)).to_have_attribute("data-side", side)
+    share = cells.nth(strongest).evaluate("cell => getComputedStyle(cell).getPropertyValue('--part')")
+    assert float(share) == pytest.approx(1)
+    expect(answer.locator(".heat canvas")).to_have_js_property("width", 8)
+    expect(answer).to_contain_text("percentage points")
+    expect(answer.locator(".legend")).to_contain_text("without this part the probability falls")
+
+
+def test_a_text_is_explained(page: Page, server: Server) -> None:
+    answer = opened(page, server, "bag")
+    button = page.get_by_role("button", name="Explain")
+    button.click()
+    expect(answer.get_by_role("alert")).to_have_text("Type something first.")
+    page.get_by_label("Text", exact=True).fill("w1 w2 w3")
+    button.focus()
+    page.keyboard.press("Enter")
+    expected = server.ask("/v1/models/bag:explain", b"w1 w2 w3").json
+    words = answer.locator(".marked .word")
+    expect(words).to_have_text(["w1", "w2", "w3"])
+    for k, token in enumerate(expected["tokens"]):
+        if abs(token["value"]) > 0.006:  # less has no colour
+            side = "for" if token["value"] > 0 else "against"
+            expect(words.nth(k)).to_have_attribute("data-side", side)
+    expect(answer).to_contain_text(re.compile(r"Most depends on “w\d” \([+\u2212]\d+\.\d\)"))
+
+
+@pytest.mark.parametrize("model", ["bag", "digits"])
+def test_an_explanation_can_be_read_on_a_phone(
+    browser: Browser, server: Server, digits: DigitsWorld, scheme: Any, model: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    answer = opened(page, server, model)
+    if model == "digits":
+        page.get_by_label("Picture", exact=True).check()
+        page.get_by_label("Choose a picture").set_input_files(digits.pictures[0])
+    else:
+        page.get_by_label("Text", exact=True).fill("w1 w2 w3 w4 w5")
+    page.get_by_role("button", name="Explain").click()
+    expect(answer.locator(".legend")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate(_FAINT) == []
+    context.close()
+
+
 def test_an_empty_text_is_not_sent(page: Page, server: Server) -> None:
     answer = opened(page, server, "bag")
     page.get_by_role("button", name="Run").click()

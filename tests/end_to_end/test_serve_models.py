@@ -133,6 +133,37 @@ def test_the_newest_two_answer(program: Program, digits: DigitsWorld, tmp_path: 
         assert server.stop() == 0
 
 
+def test_versions_are_served_as_each_model_s_policy_says(
+    program: Program, digits: DigitsWorld, tmp_path: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        for number in ("1", "2", "3"):
+            put(digits.package, tmp_path / f"{name}/{number}/model.pt")
+    policies = ("--versions", "a=1,3", "--versions", "b=latest:2")
+    with Server(program, tmp_path, *policies) as server:
+        wanted = {"a": ["1", "3"], "b": ["2", "3"], "c": ["3"]}
+        for name, versions in wanted.items():
+            wait_until(lambda name=name: server.get(f"/v2/models/{name}/ready")[0] == 200)
+            assert server.json("GET", f"/v2/models/{name}")["versions"] == versions
+        assert server.get("/v2/models/a/versions/2/ready")[0] == 503
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("lies_in", ["", "1", "7"], ids=["plain", "version-1", "version-7"])
+def test_one_model_s_folder_is_served_under_a_name(
+    program: Program, digits: DigitsWorld, tmp_path: Path, lies_in: str
+) -> None:
+    """As KServe brings what storageUri names to /mnt/models, whatever that is."""
+    put(digits.package, tmp_path / "models" / lies_in / "model.pt")
+    with Server(program, tmp_path / "models", "--name", "my-digits") as server:
+        versions = server.json("GET", "/v2/models/my-digits")["versions"]
+        assert versions == [lies_in or "1"]
+        status, reply = server.request("POST", "/v1/models/my-digits:run", digits.pictures[0].read_bytes())
+        assert status == 200, reply
+        assert server.get("/v2/models/models")[0] == 404
+        assert server.stop() == 0
+
+
 def test_no_caller_learns_where_the_folder_lies(
     program: Program, digits: DigitsWorld, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ def test_kserve_starts_the_program_with_options_and_probes_that_it_has() -> None
     (service,) = _documents(DEPLOY / "kserve/inferenceservice.yaml")
     (container,) = runtime["spec"]["containers"]
     assert _options_in(container["args"]) <= OPTIONS
+    assert {"/mnt/models", "--name={{.Name}}"} <= set(container["args"])  # KServe fills the name in
     assert f"--port={container['ports'][0]['containerPort']}" in container["args"]
     assert {container[name]["httpGet"]["path"] for name in ("readinessProbe", "livenessProbe")} <= PATHS
     model = service["spec"]["predictor"]["model"]

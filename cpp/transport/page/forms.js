@@ -4,6 +4,7 @@ import { answerArea, answerOf, tensors, took } from "./answers.js";
 import { codeArea } from "./code.js";
 import { dtype, h, sentence, unreachable } from "./dom.js";
 import { drawing } from "./draw.js";
+import { explanation } from "./explain.js";
 import { ask as fetched } from "./key.js";
 import { writingForm } from "./text_form.js";
 
@@ -37,6 +38,7 @@ function asking(area) {
   };
 }
 
+const explainUrl = (info) => `/v1/models/${encodeURIComponent(info.name)}:explain`;
 const runUrl = (info) => `/v1/models/${encodeURIComponent(info.name)}:run`;
 
 function imageForm(info) {
@@ -44,7 +46,17 @@ function imageForm(info) {
   const ask = asking(area);
   const code = codeArea(info, "image");
   code.update();
-  const run = (picture) => ask(runUrl(info), picture, answerOf);
+  let asked = null; // the picture that was answered last
+  const explain = h("button", { type: "button", disabled: true, onclick: () => void ask(explainUrl(info), asked, (made) => explanation(made, asked)) }, "Explain");
+  const run = (picture) => {
+    asked = picture;
+    explain.disabled = false;
+    return ask(runUrl(info), picture, answerOf);
+  };
+  const empty = () => {
+    explain.disabled = true;
+    area.show();
+  };
 
   const preview = h("canvas", { class: "preview", hidden: true });
   const chosen = h("p", { class: "hint", role: "status" });
@@ -80,14 +92,14 @@ function imageForm(info) {
   const drawn = async () => {
     const picture = await sheet.picture(cut.checked);
     if (picture) await run(picture);
-    else area.show();
+    else empty();
   };
-  const ink = h("select", { id: "ink", onchange: () => { sheet.setInk(ink.value === "white"); area.show(); } },
+  const ink = h("select", { id: "ink", onchange: () => { sheet.setInk(ink.value === "white"); empty(); } },
     h("option", { value: "white" }, "white on black"), h("option", { value: "black" }, "black on white"));
   const draw = h("div", { class: "drawing" }, sheet.element, h("div", { class: "tools" },
     h("div", { class: "field" }, h("label", { for: "ink" }, "Ink"), ink),
     h("div", { class: "check" }, cut, h("label", { for: "cut" }, "Cut out what is drawn")),
-    h("button", { type: "button", onclick: () => { sheet.clear(); area.show(); } }, "Clear")));
+    h("button", { type: "button", onclick: () => { sheet.clear(); empty(); } }, "Clear")));
 
   const drawsFirst = info.labels?.length > 0 && info.labels.every((label) => [...label].length === 1);
   const parts = [["Draw", draw], ["Picture", drop]];
@@ -96,7 +108,7 @@ function imageForm(info) {
     element.hidden = drawsFirst !== (k === 0);
     return [radio, h("label", { for: `source-${k}` }, name)];
   }));
-  return h("div", { class: "try" }, h("form", { class: "form", onsubmit: (event) => event.preventDefault() }, choices, draw, drop), area.element, code.element);
+  return h("div", { class: "try" }, h("form", { class: "form", onsubmit: (event) => event.preventDefault() }, choices, draw, drop, info.task === "image-classification" ? h("div", { class: "buttons" }, explain) : null), area.element, code.element);
 }
 
 function textForm(info) {
@@ -104,13 +116,15 @@ function textForm(info) {
   const ask = asking(area);
   const code = codeArea(info, "text");
   const text = h("textarea", { id: "text", rows: "3", placeholder: "Type something, then press Enter", spellcheck: "false" });
-  const run = () => {
+  const send = (url, show) => {
     if (!text.value.trim()) {
       area.fail("Type something first.");
       return text.focus();
     }
-    void ask(runUrl(info), text.value, answerOf);
+    void ask(url, text.value, show);
   };
+  const run = () => send(runUrl(info), answerOf);
+  const explain = h("button", { type: "button", onclick: () => send(explainUrl(info), explanation) }, "Explain");
   const update = () => code.update(text.value || "a sentence");
   text.addEventListener("input", update);
   text.addEventListener("keydown", (event) => {
@@ -120,7 +134,7 @@ function textForm(info) {
   });
   update();
   const form = h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); run(); } },
-    h("label", { for: "text" }, "Text"), text, h("div", { class: "buttons" }, h("button", { class: "main" }, "Run")));
+    h("label", { for: "text" }, "Text"), text, h("div", { class: "buttons" }, h("button", { class: "main" }, "Run"), info.task === "text-classification" ? explain : null));
   return h("div", { class: "try" }, form, area.element, code.element);
 }
 

@@ -99,7 +99,7 @@ void send_info(const Call& call, const Site& site, const Served& served) {
   }
   const std::int64_t started = seconds_now() - std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - site.started).count();
   ordered_json out{{"id", served->name()}, {"object", "model"}, {"created", started}, {"owned_by", "portfire"},
-                   {"name", served->name()}, {"version", std::to_string(served->version())}, {"versions", std::move(versions)}, {"state", "READY"},
+                   {"name", served->name()}, {"version", std::to_string(served->version())}, {"versions", std::move(versions)}, {"state", "READY"}, {"ready", true},
                    {"task", info.task}, {"description", ""}, {"licence", ""}, {"input", {{"kind", "tensor"}}}};
   if (info.manifest) add_manifest(out, *info.manifest);
   const MethodSpec none{};

@@ -57,27 +57,22 @@ void infer(const Call& call, const Served& served) {
   call.exchange->on_gone([job] { job->cancelled = true; });
 }
 
-void send_ready(const Call& call, bool ready, const std::string& why) {
-  if (ready) return call.exchange->send({.status = 200, .content_type = "", .body = {}, .headers = {}});
-  call.exchange->send(http::error_reply(503, "unavailable", why));
-}
-
 }  // namespace
 
 void add_open_inference(Router& router, const Site& site) {
   router.add("GET", "/v2", [](Call& call) { call.reply(wire::server_metadata().dump()); });
-  router.add("GET", "/v2/health/live", [](Call& call) { send_ready(call, true, ""); });
+  router.add("GET", "/v2/health/live", [](Call& call) { call.reply(R"({"live":true})"); });
   router.add("GET", "/v2/health/ready", [site](Call& call) {
     const bool stopping = site.stopping && site.stopping();
-    send_ready(call, site.repository.settled() && !stopping, stopping ? "the server is stopping" : "models are being loaded");
+    if (site.repository.settled() && !stopping) return call.reply(R"({"ready":true})");
+    call.exchange->send(http::error_reply(503, "unavailable", stopping ? "the server is stopping" : "models are being loaded"));
   });
   for (const bool versioned : {false, true}) {
     const std::string model = versioned ? "/v2/models/{}/versions/{}" : "/v2/models/{}";
     const auto served_by = [site, versioned](const Call& call) { return find(call, site, call.parts[0], versioned ? version_in(call.parts[1]) : 0); };
     router.add("GET", model, [site, served_by](Call& call) { call.reply(wire::model_metadata(site.repository, *served_by(call)).dump()); });
     router.add("GET", model + "/ready", [served_by](Call& call) {
-      (void)served_by(call);
-      send_ready(call, true, "");
+      call.reply(cat(R"({"name":)", wire::json_string(served_by(call)->name()), R"(,"ready":true})"));
     });
     router.add("POST", model + "/infer", [served_by](Call& call) { infer(call, served_by(call)); });
   }

@@ -14,4 +14,7 @@ void add_repository(Router& router, const Site& site);
 /// `POST /v1/models/{name}[/versions/{version}]:run`: a raw input in, the answer out.
 void add_tasks(Router& router, const Site& site);
 
+/// `POST /v1/models/{name}[/versions/{version}]:explain`: a raw input in, what the answer hangs on out.
+void add_explanations(Router& router, const Site& site);
+
 }  // namespace portfire::routes

@@ -18,9 +18,9 @@ using test::Folder;
 using Names = std::vector<std::string>;
 
 /// "name/version" of all that is found.
-Names names_in(const std::string& root) {
+Names names_in(const std::string& root, const std::string& given = "") {
   Names names;
-  for (const auto& [name, versions] : look_in(root)) {
+  for (const auto& [name, versions] : look_in(root, given)) {
     for (const auto& [number, version] : versions) names.push_back(name + "/" + std::to_string(number));
   }
   return names;
@@ -118,6 +118,22 @@ TEST(Folder, TakesOneModelOneVersionOrOneFile) {
   EXPECT_EQ(names_in((folder.path() / "a" / "2").string()), (Names{"a/2"}));
   EXPECT_EQ(names_in((folder.path() / "a" / "2" / "model.pt2").string()), (Names{"a/2"}));
   EXPECT_EQ(names_in((folder.path() / "traced.pt").string()), (Names{"traced/1"}));
+}
+
+TEST(Folder, CallsTheOneModelAsItIsTold) {
+  const Folder folder;
+  folder.write("models/a/1/model.pt", "x");
+  folder.write("models/a/2/model.pt2", "x");
+  folder.write("plain folder/model.pt2", "x");
+  folder.write("a file.pt", "x");
+  const auto named = [&](const fs::path& path) { return names_in((folder.path() / path).string(), "n"); };
+  EXPECT_EQ(named("models/a"), (Names{"n/1", "n/2"}));
+  EXPECT_EQ(named("models/a/2"), (Names{"n/2"}));
+  EXPECT_EQ(named("models/a/2/model.pt2"), (Names{"n/2"}));
+  EXPECT_EQ(named("plain folder"), (Names{"n/1"}));
+  EXPECT_EQ(named("a file.pt"), (Names{"n/1"}));
+  EXPECT_EQ(named("models"), (Names{"a/1", "a/2"}));  // models in folders of their own keep their names
+  expect_error([&] { (void)look_in((folder.path() / "plain folder").string(), "a/b"); }, ErrorCode::kInvalidArgument, "no name that a model can have");
 }
 
 TEST(Folder, RefusesWhatIsNotThereOrHasNoName) {

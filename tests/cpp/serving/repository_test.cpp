@@ -230,7 +230,7 @@ TEST(Repository, ServesSoManyOfTheNewest) {
 }
 
 TEST(Repository, ServesTheListedVersionsAlone) {
-  World world({.folder = {}, .versions = {{"a", {1, 3}}}});
+  World world({.folder = {}, .policies = {{"a", {.listed = {1, 3}}}}});
   for (const char* version : {"1", "2", "3", "4"}) world.folder.write(std::string("a/") + version + "/model.pt", std::string("scale ") + version);
   world.folder.write("b/1/model.pt", "scale 9");
   world.repository.refresh(true);
@@ -238,6 +238,35 @@ TEST(Repository, ServesTheListedVersionsAlone) {
   EXPECT_EQ(world.ask("a", 1), 1);
   EXPECT_EQ(world.ask("b"), 9);
   EXPECT_EQ(world.loads, 3);
+}
+
+TEST(Repository, ServesAsManyOfOneModelAsItsPolicySays) {
+  World world({.folder = {}, .policies = {{"a", {.latest = 2}}, {"c", {.listed = {7}}}}});
+  for (const char* version : {"1", "2", "3"}) {
+    world.folder.write(std::string("a/") + version + "/model.pt", std::string("scale ") + version);
+    world.folder.write(std::string("b/") + version + "/model.pt", std::string("scale ") + version);
+  }
+  world.folder.write("c/1/model.pt", "scale 1");
+  world.repository.refresh(true);
+  EXPECT_EQ(world.ask("a", 2), 2);
+  EXPECT_EQ(world.list(), (Names{"a/1 UNAVAILABLE", "a/2 READY", "a/3 READY", "b/1 UNAVAILABLE", "b/2 UNAVAILABLE", "b/3 READY", "c/1 UNAVAILABLE"}));
+  world.folder.write("a/4/model.pt", "scale 4");
+  world.folder.write("c/7/model.pt", "scale 7");
+  world.repository.refresh(true);
+  EXPECT_EQ(world.ask("a"), 4);
+  EXPECT_EQ(world.ask("c"), 7);
+  EXPECT_EQ(world.list(), (Names{"a/1 UNAVAILABLE", "a/2 UNAVAILABLE", "a/3 READY", "a/4 READY", "b/1 UNAVAILABLE", "b/2 UNAVAILABLE", "b/3 READY", "c/1 UNAVAILABLE", "c/7 READY"}));
+}
+
+TEST(Repository, TheOneModelHasTheNameItIsGiven) {
+  World world({.folder = {}, .name = "mine"});
+  world.folder.write("model.pt", "scale 5");
+  world.repository.refresh(true);
+  EXPECT_EQ(world.ask("mine"), 5);
+  world.repository.unload("mine");
+  world.repository.load("mine");
+  EXPECT_EQ(world.ask("mine", 1), 5);
+  EXPECT_EQ(world.list(), (Names{"mine/1 READY"}));
 }
 
 TEST(Repository, DropsWhatIsGone) {
