@@ -12,6 +12,9 @@ if(PORTFIRE_DEVELOPER)
 endif()
 if(PORTFIRE_SANITIZE)
   add_compile_options(-fsanitize=${PORTFIRE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    add_compile_options(-Wno-maybe-uninitialized) # GCC warns of what its own instrumentation hides from it
+  endif()
   add_link_options(-fsanitize=${PORTFIRE_SANITIZE})
 endif()
 

@@ -247,7 +247,7 @@ def test_an_explanation_can_be_read_on_a_phone(
     page.get_by_role("button", name="Explain").click()
     expect(answer.locator(".legend")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.evaluate(_FAINT) == []
+    assert page.evaluate(FAINT) == []
     context.close()
 
 

@@ -174,11 +174,15 @@ def start_portfire(model: str, x: np.ndarray, folder: Path, port: int) -> Runnin
     repository = folder / "portfire"
     (repository / model / "1").mkdir(parents=True)
     shutil.copy(folder / "model.pt2", repository / model / "1" / "model.pt2")
+    ways = infer_ways(port, port + 1, model, x, "input")
+    options = ["--grpc-port", str(port + 1), "--max-batch", str(BATCH[model])]
+    return serve(repository, port, options, folder, ways)
+
+
+def serve(repository: Path, port: int, options: list[str], folder: Path, ways: list[Way]) -> Running:
     program = os.environ.get("PORTFIRE_BIN", str(ROOT / "build/dev/bin/portfire"))
-    command = [program, "serve", str(repository), "--port", str(port), "--grpc-port", str(port + 1)]
-    command += ["--max-batch", str(BATCH[model])]
-    ready = f"http://127.0.0.1:{port}/v2/health/ready"
-    return start("portfire", command, {}, ready, folder, infer_ways(port, port + 1, model, x, "input"))
+    command = [program, "serve", str(repository), "--port", str(port), *options]
+    return start("portfire", command, {}, f"http://127.0.0.1:{port}/v2/health/ready", folder, ways)
 
 
 def start_triton(python: str, model: str, x: np.ndarray, folder: Path, port: int, threads: int) -> Running:

@@ -113,7 +113,7 @@ TEST(TextWorker, CountsTokens) {
   EXPECT_EQ(ticket->count().tokens, 4);
   EXPECT_TRUE(ticket->count().ended && ticket->count().finished);
   EXPECT_TRUE(left->count().ended && !left->count().finished);
-  const std::shared_ptr<Ticket> two = worker.submit(sums.writing({1, 2}, {.max_new_tokens = 4, .num_sequences = 2}));
+  const std::shared_ptr<Ticket> two = worker.submit(sums.writing({1, 2}, {.max_new_tokens = 4, .temperature = 0.01, .num_sequences = 2}));
   (void)two->wait();
   EXPECT_EQ(two->count().tokens, 8);
 }
