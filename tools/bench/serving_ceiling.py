@@ -134,10 +134,11 @@ def main() -> int:
             server.process.wait(60)
     for kind in inside:
         middle = {name: statistics.median(rates) for (of, name), rates in figures.items() if of == kind}
-        best = max(middle[name] for name in inside[kind])
-        print(f"\nResNet-18, {kind}: samples a second, and of the best in process")
+        best = [max(rates) for rates in zip(*(figures[kind, name] for name in inside[kind]), strict=True)]
+        print(f"\nResNet-18, {kind}: samples a second, and of the best in process in the same round")
         for name, value in middle.items():
-            print(f"  {name:36} {value:7.1f}  {value / best:4.0%}")
+            share = statistics.median(a / b for a, b in zip(figures[kind, name], best, strict=True))
+            print(f"  {name:36} {value:7.1f}  {share:4.0%}")
     return 0
 
 

@@ -96,6 +96,10 @@ std::string id_for(std::optional<std::string_view> given) {
   return id;
 }
 
+bool waits_to_go_on(std::optional<std::string_view> expect) {
+  return expect && boost::beast::iequals({expect->data(), expect->size()}, "100-continue");
+}
+
 int status_for_framing(const boost::beast::http::fields& headers, unsigned version) {
   using boost::beast::http::field;
   const bool is_old = version < 11;

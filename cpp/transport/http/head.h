@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/fields.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -23,6 +24,12 @@ std::string chunk_of(std::string_view part);
 
 /// The client's own where it is short and printable, else one of ours.
 std::string id_for(std::optional<std::string_view> given);
+
+inline std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+/// True of `Expect: 100-continue`: the body comes once `kGoOn` has been sent.
+bool waits_to_go_on(std::optional<std::string_view> expect);
+inline constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// 0 where it is certain where the request ends and who is meant, else the status to refuse it with. What others might read in
 /// another way is refused, though we know how to read it: they may stand before us.

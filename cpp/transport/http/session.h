@@ -100,11 +100,11 @@ class Session final : public Exchange, public AnySession, public Request, public
   static constexpr std::chrono::seconds kLinger{2};       ///< for another byte of what is thrown away
   static constexpr std::chrono::seconds kLongestLinger{30};
   static constexpr std::size_t kThrownAway = 65536;
+  static constexpr std::size_t kFirstRead = 4096;         ///< Beast reads no more at once than there is room for
   static constexpr std::size_t kMostRead = 65536;
   static constexpr std::size_t kMostTrusted = 1 << 20;    ///< of the length of a body that has not come yet
   using Parser = beast::http::request_parser<beast::http::string_body>;
 
-  static std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
   auto self() { return this->shared_from_this(); }
   auto& socket() {
     if constexpr (kSecure) {
@@ -124,14 +124,14 @@ class Session final : public Exchange, public AnySession, public Request, public
   }
 
   void read() {
-    gone_ = false;
-    answering_ = false;
-    late_ = false;
+    gone_ = answering_ = late_ = false;
     id_.clear();
     noting_.clear();
     parser_.reset();
     if (shared_->draining && !has_begun()) return close();
     if (payload_.capacity() > kMostRead) payload_ = {};
+    if (buffer_.size() == 0 && buffer_.capacity() > kFirstRead) buffer_.shrink_to_fit();
+    buffer_.reserve(kFirstRead);
     parser_.emplace();
     parser_->header_limit(shared_->options.max_header);
     parser_->body_limit(shared_->options.max_body);
@@ -150,8 +150,7 @@ class Session final : public Exchange, public AnySession, public Request, public
       begin_answer();
       return answer(std::move(*reply));
     }
-    if (const auto expected = header("Expect"); expected && beast::iequals(beast::string_view(expected->data(), expected->size()), "100-continue")) {
-      static constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (waits_to_go_on(header("Expect"))) {
       asio::async_write(stream_, asio::buffer(kGoOn.data(), kGoOn.size()), [self = self()](error_code failed, std::size_t) {
         if (!failed) self->read_body();
       });
@@ -164,6 +163,7 @@ class Session final : public Exchange, public AnySession, public Request, public
     if (parser_->is_done()) return on_request();
     const std::uint64_t announced = parser_->content_length() ? *parser_->content_length() : 0;
     parser_->get().body().reserve(std::min<std::uint64_t>(announced, kMostTrusted) + kBodyPadding);
+    if (announced > kFirstRead || parser_->chunked()) buffer_.reserve(kMostRead);
     expire_after(shared_->options.body_time + std::chrono::seconds(announced >> 16));
     beast::http::async_read(stream_, buffer_, *parser_, [self = self()](error_code error, std::size_t bytes) {
       self->noting_.in(bytes);

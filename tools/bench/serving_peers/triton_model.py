@@ -14,11 +14,11 @@ class TritonPythonModel:
 
     def execute(self, requests):
         inputs = [pb_utils.get_input_tensor_by_name(one, "x") for one in requests]
-        parts = [torch.from_dlpack(tensor.to_dlpack()) for tensor in inputs]
+        parts = [torch.from_numpy(tensor.as_numpy().copy()) for tensor in inputs]
         with torch.no_grad():
             outputs = self.model(torch.cat(parts) if len(parts) > 1 else parts[0])
         responses = []
         for rows in outputs.split([len(part) for part in parts]):
-            tensor = pb_utils.Tensor.from_dlpack("y", torch.to_dlpack(rows.clone()))
+            tensor = pb_utils.Tensor.from_dlpack("y", rows.clone())
             responses.append(pb_utils.InferenceResponse(output_tensors=[tensor]))
         return responses
