@@ -143,7 +143,7 @@ class Session final : public Exchange, public AnySession, public Request, public
   void on_head(error_code error, std::size_t bytes) {
     noting_.in(bytes);
     if (error) return refuse(late_ ? 408 : status_for(error));
-    if (const int status = status_for_framing(parser_->get(), parser_->get().version())) return refuse(status);
+    if (const int status = bytes > shared_->options.max_header ? 431 : status_for_framing(parser_->get(), parser_->get().version())) return refuse(status);
     take_head();
     if (std::optional<Reply> reply = turned_away()) {
       keeps_ = keeps_ && parser_->is_done();  // else its body would be read as the next request
