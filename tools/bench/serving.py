@@ -2,8 +2,8 @@
 """How fast servers answer, beside one another: the same weights, the same inputs, one client.
 
 Portfire, Triton (its Python backend calling the TorchScript file, batches by Triton) and FastAPI (one
-process, raw bodies or JSON, batches of what waits) are started in turn and measured in turn, while the
-others are stopped. The client is wrk with one thread, for gRPC h2load; it shares the processors with the
+process, raw bodies or JSON, batches of what waits) are started once and measured in turn, while the others
+have nothing to do. The client is wrk with one thread, for gRPC h2load; it shares the processors with the
 server. A cell is the median of the rounds, and its last number the server's processor time for a request,
 which the machine's other load moves least.
 
@@ -302,27 +302,18 @@ def main() -> int:
             try:
                 servers.append(start_portfire(model, x, folder, 18000))
                 if options.peers_python:
-                    servers[-1].signal(signal.SIGSTOP)
                     servers.append(start_triton(options.peers_python, model, x, folder, 18010, threads))
-                    servers[-1].signal(signal.SIGSTOP)
                     servers.append(start_fastapi(options.peers_python, model, x, folder, 18020, threads))
-                    servers[-1].signal(signal.SIGSTOP)
                 for turn in range(options.rounds):
                     for name in ways:
                         for count in options.connections:
                             for server in servers[:: -1 if turn % 2 else 1]:
-                                server.signal(signal.SIGCONT)
                                 for way in server.ways:
                                     if way.name == name:
                                         measure(server, way, count, options.seconds, folder)
-                                if len(servers) > 1:
-                                    server.signal(signal.SIGSTOP)
-                for server in servers:
-                    server.signal(signal.SIGCONT)
                 report(model, servers, ways, options.connections)
             finally:
                 for server in servers:
-                    server.signal(signal.SIGCONT)
                     server.signal(signal.SIGTERM)
                 for server in servers:
                     server.process.wait(60)
