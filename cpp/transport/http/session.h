@@ -224,9 +224,8 @@ class Session final : public Exchange, public AnySession, public Request, public
   void refuse(int status) {
     if (status == 0) return close();
     keeps_ = false;
-    is_head_ = false;
-    is_old_ = false;
-    if (id_.empty()) {
+    if (id_.empty()) {  // not even its head could be read
+      is_head_ = is_old_ = false;
       id_ = id_for(std::nullopt);
       noting_.begin("", "", id_, "");
     }

@@ -86,6 +86,13 @@ TEST(HttpServer, ARefusalAfterHeadHasItsBody) {
   EXPECT_THAT(client.all(), EndsWith("}\n"));
 }
 
+TEST(HttpServer, ARefusalOfHeadHasNone) {
+  Echo echo;
+  const std::string reply = echo.ask("HEAD /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n\r\n");
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(reply, EndsWith("\r\n\r\n"));
+}
+
 TEST(HttpServer, PutsWhatAHandlerThrowsIntoTheReply) {
   const Echo echo;
   const std::string reply = echo.ask(std::string("GET /throw") + kClose + "\r\n");
