@@ -58,7 +58,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
         task="tensor",
         golden=_inputs(2),
         formats=("torchscript", "graph"),
-        tolerances={"float32": Tolerance(atol=1e-3, rtol=1e-3)},  # sums of 1,000 and more, in another order each
+        tolerances={"float32": Tolerance(atol=1e-3, rtol=1e-3)},  # sums of more than 1,000
     )
     return module, path.parent
 
