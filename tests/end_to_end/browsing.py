@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 
 @contextmanager
@@ -55,3 +55,11 @@ FAINT = """() => {
 UNNAMED = """() => [...document.querySelectorAll("input, textarea, select, button, canvas.draw")]
   .filter((one) => !(one.labels?.length || one.getAttribute("aria-label") || one.textContent.trim()))
   .map((one) => one.outerHTML)"""
+
+
+def problems_of(page: Page) -> list[str]:
+    """What the page complains of, from now on."""
+    problems: list[str] = []
+    page.on("console", lambda said: problems.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    return problems

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import FAINT, UNNAMED, chromium
+from browsing import FAINT, UNNAMED, chromium, problems_of
 from faces import Program
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -62,9 +62,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     """Nothing may go wrong on it, and nothing may come from elsewhere."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    problems: list[str] = []
-    page.on("console", lambda said: problems.append(said.text) if said.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
+    problems = problems_of(page)
     page.on("request", lambda asked: None if asked.url.startswith(server.url) else problems.append(asked.url))
     yield page
     context.close()

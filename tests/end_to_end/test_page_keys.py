@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import FAINT, UNNAMED, chromium
+from browsing import FAINT, UNNAMED, chromium, problems_of
 from faces import Program
 from playwright.sync_api import Browser, Page, expect
 from serve_process import Server, serving_with_keys
@@ -42,9 +42,7 @@ def server(program: Program, folder: Path, tmp_path_factory: pytest.TempPathFact
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    problems: list[str] = []
-    page.on("console", lambda said: problems.append(said.text) if said.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
+    problems = problems_of(page)
     yield page
     context.close()
     assert not [one for one in problems if "status of 401" not in one]
