@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 
 @contextmanager
@@ -63,3 +63,23 @@ def problems_of(page: Page) -> list[str]:
     page.on("console", lambda said: problems.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     return problems
+
+
+@contextmanager
+def faultless_page(browser: Browser, url: str) -> Iterator[Page]:
+    """Nothing may go wrong on it, and nothing may come from elsewhere than `url`."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    problems = problems_of(page)
+    page.on("request", lambda asked: None if asked.url.startswith(url) else problems.append(asked.url))
+    yield page
+    context.close()
+    unexpected = [one for one in problems if "status of 400" not in one]
+    assert not unexpected
+
+
+def opened(page: Page, url: str, model: str) -> Locator:
+    """The page of a model; returns the area of its answers."""
+    page.goto(f"{url}/#/{model}")
+    expect(page.locator("#panel > .name")).to_have_text(model)
+    return page.locator("#panel .answer")

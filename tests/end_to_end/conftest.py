@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from browsing import chromium
 from exported import PROGRAMS, Saved
 from faces import CppLibrary, Program
+from playwright.sync_api import Browser
 from served import Server
 from small_models import DigitsWorld, MeanAndShape, Scale, make_digits, make_scale
 from small_served import make_kinds, make_slow
@@ -38,6 +40,13 @@ def cpp() -> CppLibrary:
     return CppLibrary(
         path=_built(Path(named) if named else _ROOT / "build/dev/bin/portfire_faces", "portfire_faces")
     )
+
+
+# Of a module: Playwright's loop would be in the way of other modules' asyncio.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import re
 import shutil
@@ -14,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import FAINT, UNNAMED, chromium, problems_of
+from browsing import FAINT, UNNAMED, faultless_page, opened
 from faces import Program
-from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from serve_process import Server, serving
 from small_models import DigitsWorld, make_scale
 from small_texts import make_classifier, make_writer
@@ -25,12 +22,6 @@ from small_texts import make_classifier, make_writer
 pytestmark = pytest.mark.browser
 _ROOT = Path(__file__).parents[2]
 MODELS = ("bag", "digits", "letters-gpt", "scale")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -59,21 +50,8 @@ def scheme(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """Nothing may go wrong on it, and nothing may come from elsewhere."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    problems = problems_of(page)
-    page.on("request", lambda asked: None if asked.url.startswith(server.url) else problems.append(asked.url))
-    yield page
-    context.close()
-    unexpected = [one for one in problems if "status of 400" not in one]
-    assert not unexpected
-
-
-def opened(page: Page, server: Server, model: str) -> Locator:
-    page.goto(f"{server.url}/#/{model}")
-    expect(page.locator("#panel > .name")).to_have_text(model)
-    return page.locator("#panel .answer")
+    with faultless_page(browser, server.url) as page:
+        yield page
 
 
 def lines(page: Page, language: str) -> str:
@@ -97,7 +75,7 @@ def test_models_are_cards(page: Page, server: Server) -> None:
 
 
 def test_a_picture_is_classified(page: Page, server: Server, digits: DigitsWorld) -> None:
-    answer = opened(page, server, "digits")
+    answer = opened(page, server.url, "digits")
     page.get_by_label("Picture", exact=True).check()
     page.get_by_label("Choose a picture").set_input_files(digits.pictures[0])
     expected = server.ask("/v1/models/digits:run", digits.pictures[0].read_bytes()).json
@@ -109,60 +87,12 @@ def test_a_picture_is_classified(page: Page, server: Server, digits: DigitsWorld
 def test_what_is_no_picture_is_said_in_a_sentence(page: Page, server: Server, tmp_path: Path) -> None:
     wrong = tmp_path / "notes.png"
     wrong.write_text("Once upon a time")
-    answer = opened(page, server, "digits")
+    answer = opened(page, server.url, "digits")
     page.get_by_label("Picture", exact=True).check()
     page.get_by_label("Choose a picture").set_input_files(wrong)
     expect(answer.get_by_role("alert")).to_have_text(
         re.compile(r"This is not an image .*; PNG or JPEG is needed\.")
     )
-
-
-def drawn(page: Page) -> bytes:
-    """What is on the canvas, as a PNG."""
-    url = str(page.locator("canvas.draw").evaluate("canvas => canvas.toDataURL('image/png')"))
-    return base64.b64decode(url.partition(",")[2])
-
-
-def ink(picture: bytes) -> tuple[int, int, int, int] | None:
-    """The box around what is white."""
-    with Image.open(io.BytesIO(picture)) as opened_picture:
-        return opened_picture.convert("L").getbbox()
-
-
-def test_a_drawing_is_classified_after_each_stroke(page: Page, server: Server) -> None:
-    answer = opened(page, server, "digits")
-    page.get_by_label("Cut out what is drawn").uncheck()
-    canvas = page.locator("canvas.draw")
-    canvas.scroll_into_view_if_needed()
-    area = canvas.bounding_box()
-    assert area is not None
-    assert ink(drawn(page)) is None
-    page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] * 0.2)
-    page.mouse.down()
-    page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] * 0.8, steps=10)
-    page.mouse.up()
-    expect(answer.locator(".best")).to_be_visible()
-    picture = drawn(page)
-    left, top, right, bottom = ink(picture) or (0, 0, 0, 0)
-    assert (left, top, right, bottom) == pytest.approx((129, 45, 151, 235), abs=4)
-    expected = server.ask("/v1/models/digits:run", picture).json
-    expect(answer.locator(".bars li").first).to_contain_text(expected["label"])
-    expect(answer.locator(".bars li").first).to_contain_text(f"{100 * expected['probability']:.2f} %")
-    page.get_by_role("button", name="Clear").click()
-    expect(answer.locator(".best")).to_have_count(0)
-    assert ink(drawn(page)) is None
-
-
-def test_a_drawing_is_made_with_the_keyboard(page: Page, server: Server) -> None:
-    answer = opened(page, server, "digits")
-    page.locator("canvas.draw").focus()
-    for key in ["ArrowUp"] * 5 + ["Space"] + ["ArrowDown"] * 10:
-        page.keyboard.press(key)
-    assert ink(drawn(page)) == pytest.approx((129, 59, 151, 221), abs=4)
-    expect(answer.locator(".best")).to_be_visible()
-    page.keyboard.press("Delete")
-    expect(answer.locator(".best")).to_have_count(0)
-    assert ink(drawn(page)) is None
 
 
 def test_a_text_is_classified_with_the_keyboard_alone(page: Page, server: Server) -> None:
@@ -188,7 +118,7 @@ def test_a_text_is_classified_with_the_keyboard_alone(page: Page, server: Server
 
 
 def test_a_picture_is_explained(page: Page, server: Server, digits: DigitsWorld) -> None:
-    answer = opened(page, server, "digits")
+    answer = opened(page, server.url, "digits")
     button = page.get_by_role("button", name="Explain")
     expect(button).to_be_disabled()
     page.get_by_label("Picture", exact=True).check()
@@ -211,7 +141,7 @@ def test_a_picture_is_explained(page: Page, server: Server, digits: DigitsWorld)
 
 
 def test_a_text_is_explained(page: Page, server: Server) -> None:
-    answer = opened(page, server, "bag")
+    answer = opened(page, server.url, "bag")
     button = page.get_by_role("button", name="Explain")
     button.click()
     expect(answer.get_by_role("alert")).to_have_text("Type something first.")
@@ -236,7 +166,7 @@ def test_an_explanation_can_be_read_on_a_phone(
         viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True
     )
     page = context.new_page()
-    answer = opened(page, server, model)
+    answer = opened(page, server.url, model)
     if model == "digits":
         page.get_by_label("Picture", exact=True).check()
         page.get_by_label("Choose a picture").set_input_files(digits.pictures[0])
@@ -250,13 +180,13 @@ def test_an_explanation_can_be_read_on_a_phone(
 
 
 def test_an_empty_text_is_not_sent(page: Page, server: Server) -> None:
-    answer = opened(page, server, "bag")
+    answer = opened(page, server.url, "bag")
     page.get_by_role("button", name="Run").click()
     expect(answer.get_by_role("alert")).to_have_text("Type something first.")
 
 
 def test_a_text_is_written_as_the_sliders_say(page: Page, server: Server) -> None:
-    answer = opened(page, server, "letters-gpt")
+    answer = opened(page, server.url, "letters-gpt")
     page.get_by_label("Prompt").fill("the quick brown")
     page.get_by_label("Length").press("Home")
     for _ in range(11):
@@ -271,7 +201,7 @@ def test_a_text_is_written_as_the_sliders_say(page: Page, server: Server) -> Non
 
 
 def test_tensors_go_in_as_json_and_come_out_as_a_table(page: Page, server: Server) -> None:
-    answer = opened(page, server, "scale")
+    answer = opened(page, server.url, "scale")
     request = page.get_by_label("Request")
     page.get_by_role("button", name="Run").click()
     expect(answer.locator("h4")).to_contain_text("y float32 [1, 1, 8, 8]")
@@ -316,7 +246,7 @@ def test_it_can_be_read_on_a_phone(browser: Browser, server: Server, scheme: Any
         viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True
     )
     page = context.new_page()
-    opened(page, server, model)
+    opened(page, server.url, model)
     expect(page.locator("#models .card")).to_have_count(5)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate(FAINT) == []
@@ -325,7 +255,7 @@ def test_it_can_be_read_on_a_phone(browser: Browser, server: Server, scheme: Any
 
 
 def test_where_the_focus_is_can_be_seen(page: Page, server: Server) -> None:
-    opened(page, server, "letters-gpt")
+    opened(page, server.url, "letters-gpt")
     for name in ("Prompt", "Temperature", "Seed"):
         page.get_by_label(name).focus()
         page.keyboard.press("Shift")
@@ -338,7 +268,7 @@ def test_the_lines_beneath_do_the_same(
     page: Page, server: Server, folder: Path, digits: DigitsWorld, model: str
 ) -> None:
     """From a folder that has the models; the C++ lines are held against the headers."""
-    opened(page, server, model)
+    opened(page, server.url, model)
     home = folder.parent
     shutil.copy(digits.pictures[0], home / "picture.png")
     if model == "scale":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import FAINT, UNNAMED, chromium, problems_of
+from browsing import FAINT, UNNAMED, problems_of
 from faces import Program
 from playwright.sync_api import Browser, Page, expect
 from serve_process import Server, serving_with_keys
@@ -14,12 +14,6 @@ from small_models import make_scale
 from small_texts import make_classifier, make_writer
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

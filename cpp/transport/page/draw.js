@@ -90,9 +90,9 @@ export function drawing(changed) {
   for (const name of ["focus", "blur"]) canvas.addEventListener(name, showPen);
   clear();
 
-  /** The drawing as a PNG; `cut` takes the square around the ink. Null where nothing is drawn. */
+  /** A promise of the drawing as a PNG; `cut` takes the square around the ink. Null where nothing is drawn. */
   const picture = (cut) => {
-    if (!box) return Promise.resolve(null);
+    if (!box) return null;
     const out = h("canvas", { width: SIZE, height: SIZE });
     const to = out.getContext("2d");
     to.fillStyle = white ? "#000" : "#fff";

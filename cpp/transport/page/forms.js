@@ -17,25 +17,36 @@ export function formFor(info) {
   return tensorForm(info);
 }
 
-/** What asks for one thing at a time and drops the answers to all but the last. */
+/**
+ * What asks for one thing at a time and drops the answers to all but the last, counted from the moment
+ * of asking: `body` may still be a promise. `forget` drops that one too and empties the area.
+ */
 function asking(area) {
   let last = 0;
-  return async (url, body, show) => {
+  const forget = () => {
+    last += 1;
+    area.show();
+    area.busy(false);
+  };
+  const ask = async (url, body, show) => {
     const own = ++last;
     const begun = performance.now();
     area.busy(true);
     try {
-      const reply = await fetched(url, { method: "POST", body });
+      const sent = await body;
+      if (own !== last) return;
+      const reply = await fetched(url, { method: "POST", body: sent });
       const failure = reply.ok ? null : await sentence(reply);
       const answer = reply.ok ? await reply.json() : null;
       if (own !== last) return;
       if (failure) area.fail(failure);
-      else area.show(show(answer), took(begun));
+      else area.show(show(answer, sent), took(begun));
     } catch {
       if (own === last) area.fail(unreachable);
     }
     if (own === last) area.busy(false);
   };
+  return { ask, forget };
 }
 
 const explainUrl = (info) => `/v1/models/${encodeURIComponent(info.name)}:explain`;
@@ -43,19 +54,19 @@ const runUrl = (info) => `/v1/models/${encodeURIComponent(info.name)}:run`;
 
 function imageForm(info) {
   const area = answerArea();
-  const ask = asking(area);
+  const { ask, forget } = asking(area);
   const code = codeArea(info, "image");
   code.update();
-  let asked = null; // the picture that was answered last
-  const explain = h("button", { type: "button", disabled: true, onclick: () => void ask(explainUrl(info), asked, (made) => explanation(made, asked)) }, "Explain");
+  let asked = null; // the last picture, or its promise
+  const explain = h("button", { type: "button", disabled: true, onclick: () => void ask(explainUrl(info), asked, explanation) }, "Explain");
   const run = (picture) => {
     asked = picture;
     explain.disabled = false;
-    return ask(runUrl(info), picture, answerOf);
+    void ask(runUrl(info), picture, answerOf);
   };
   const empty = () => {
     explain.disabled = true;
-    area.show();
+    forget();
   };
 
   const preview = h("canvas", { class: "preview", hidden: true });
@@ -63,8 +74,10 @@ function imageForm(info) {
   const take = async (file) => {
     if (!file) return;
     chosen.textContent = file.name;
+    run(file);
     try {
       const bitmap = await createImageBitmap(file);
+      if (file !== asked) return;
       const scale = Math.min(1, 640 / Math.max(bitmap.width, bitmap.height));
       preview.width = Math.max(1, Math.round(bitmap.width * scale));
       preview.height = Math.max(1, Math.round(bitmap.height * scale));
@@ -73,9 +86,8 @@ function imageForm(info) {
       preview.hidden = false;
       code.update(/^\w[\w.-]*$/.test(file.name) ? file.name : "picture.png");
     } catch {
-      preview.hidden = true; // the server says why it is no picture
+      if (file === asked) preview.hidden = true; // the server says why it is no picture
     }
-    await run(file);
   };
   const input = h("input", { type: "file", id: "picture", accept: "image/png,image/jpeg", onchange: () => void take(input.files[0]) });
   const drop = h("div", { class: "drop" }, h("label", { for: "picture" }, h("strong", {}, "Choose a picture"), " or drop it here"), input, preview, chosen);
@@ -87,11 +99,11 @@ function imageForm(info) {
     });
   }
 
-  const cut = h("input", { type: "checkbox", id: "cut", checked: true, onchange: () => void drawn() });
-  const sheet = drawing(() => void drawn());
-  const drawn = async () => {
-    const picture = await sheet.picture(cut.checked);
-    if (picture) await run(picture);
+  const cut = h("input", { type: "checkbox", id: "cut", checked: true, onchange: () => drawn() });
+  const sheet = drawing(() => drawn());
+  const drawn = () => {
+    const picture = sheet.picture(cut.checked);
+    if (picture) run(picture);
     else empty();
   };
   const ink = h("select", { id: "ink", onchange: () => { sheet.setInk(ink.value === "white"); empty(); } },
@@ -113,11 +125,12 @@ function imageForm(info) {
 
 function textForm(info) {
   const area = answerArea();
-  const ask = asking(area);
+  const { ask, forget } = asking(area);
   const code = codeArea(info, "text");
   const text = h("textarea", { id: "text", rows: "3", placeholder: "Type something, then press Enter", spellcheck: "false" });
   const send = (url, show) => {
     if (!text.value.trim()) {
+      forget();
       area.fail("Type something first.");
       return text.focus();
     }
@@ -159,7 +172,7 @@ function example(info) {
 
 function tensorForm(info) {
   const area = answerArea();
-  const ask = asking(area);
+  const { ask } = asking(area);
   const code = codeArea(info, "tensor");
   code.update();
   const wanted = (info.signature.inputs ?? []).map(({ name, datatype, shape }) => `${name}: ${dtype(datatype)} [${shape.join(", ")}]`);
