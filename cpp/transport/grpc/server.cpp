@@ -70,7 +70,10 @@ struct Server::Impl {
   Methods methods;
   std::vector<std::weak_ptr<Stream>> streams;  ///< the thread's own
   ::grpc::Alarm alarm;
+  ::grpc::Alarm last_alarm;
   Operation drain;
+  Operation last;
+  bool stopped = false;
   std::thread thread;
 
   void arm() {
@@ -135,17 +138,21 @@ void Server::start(const routes::Site& site) {
 Server::~Server() {
   if (impl_->server == nullptr) return;
   stop(std::chrono::milliseconds(0));
-  impl_->queue->Shutdown();
-  if (impl_->thread.joinable()) {
-    impl_->thread.join();
-  } else {
+  if (!impl_->thread.joinable()) {
+    impl_->queue->Shutdown();
     impl_->work();
+    return;
   }
+  // On its thread, which may be about to begin an operation: a queue that has been shut down would end the process for it.
+  impl_->last.then([this](bool) { impl_->queue->Shutdown(); });
+  impl_->last_alarm.Set(impl_->queue.get(), std::chrono::system_clock::now(), &impl_->last);
+  impl_->thread.join();
 }
 
 std::uint16_t Server::port() const { return static_cast<std::uint16_t>(impl_->port); }
 
 void Server::stop(std::chrono::milliseconds limit) {
+  if (std::exchange(impl_->stopped, true)) return;
   impl_->drain.then([this](bool) {
     for (const auto& one : impl_->streams) {
       if (const auto stream = one.lock()) stream->drain();
