@@ -88,7 +88,8 @@ void Crew::work(int thread) {
       if (waiting_.empty() || has_all_) {
         wake.wait(lock);
       } else {
-        wake.wait_until(lock, waiting_.begin()->first);
+        const Clock::time_point first = waiting_.begin()->first;  // a copy: another thread may take it meanwhile
+        wake.wait_until(lock, first);
       }
       idle_[static_cast<std::size_t>(thread)] = false;
       continue;
