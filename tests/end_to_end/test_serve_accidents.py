@@ -125,6 +125,7 @@ def test_a_disk_that_fills_while_a_version_is_copied(
         assert server.stop() == 0
 
 
+@pytest.mark.uninstrumented
 @pytest.mark.parametrize("jump", [400 * DAY, -400 * DAY])
 def test_a_clock_that_jumps(
     program: Program, models: Path, digits: DigitsWorld, body: str, tmp_path: Path, jump: int

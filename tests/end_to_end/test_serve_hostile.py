@@ -109,6 +109,7 @@ def test_bodies_of_texts(server: Server, path: str) -> None:
     assert status_of(server.ask(post("/v2/repository/index", deep(500_000), "Connection: close"))) == 400
 
 
+@pytest.mark.uninstrumented
 def test_a_body_of_fifty_megabytes_is_refused_and_the_refusal_seen(server: Server) -> None:
     before = server.resident()
     for _ in range(3):
@@ -162,6 +163,7 @@ def test_half_closed_clients_are_answered_or_closed(server: Server) -> None:
             assert status_of(client.all()) in (0, 200)
 
 
+@pytest.mark.uninstrumented
 def test_idle_connections(server: Server) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     count = min(2000, hard - 200)
@@ -225,6 +227,7 @@ def test_slow_senders_hold_up_nobody(server: Server) -> None:
         thread.join()
 
 
+@pytest.mark.uninstrumented
 def test_memory_does_not_grow(server: Server) -> None:
     x = np.zeros((64, 1, 8, 8), np.float32)
     tensors = {"name": "x", "shape": list(x.shape), "datatype": "FP32", "data": x.ravel().tolist()}

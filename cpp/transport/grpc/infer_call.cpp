@@ -36,9 +36,9 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
     request_ = {};  // and what it held: a client may have sent much
     left_ = 2;
     ++service_.armed_;
-    context_->AsyncNotifyWhenDone(&gone_);
+    context_->AsyncNotifyWhenDone(gone_.tag());
     begun_.then([self = shared_from_this()](bool ok) { self->begin(ok); });
-    service_.RequestAsyncUnary(0, &*context_, &request_, &*writer_, &queue_, &queue_, &begun_);
+    service_.RequestAsyncUnary(0, &*context_, &request_, &*writer_, &queue_, &queue_, begun_.tag());
   }
 
   std::size_t reply(inference::ModelInferResponse& response, bool) override {
@@ -46,7 +46,7 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
       access_->status = static_cast<int>(::grpc::StatusCode::OK);
       access_->bytes_out = response.ByteSizeLong();
     }
-    writer_->Finish(response, ::grpc::Status::OK, &finished_);
+    writer_->Finish(response, ::grpc::Status::OK, finished_.tag());
     return 0;
   }
   void found(const serving::Served& served) override {
@@ -77,7 +77,7 @@ class InferCall final : public Replies, public std::enable_shared_from_this<Infe
 
   void finish(const ::grpc::Status& status) {
     if (access_ != nullptr) access_->status = static_cast<int>(status.error_code());
-    writer_->FinishWithError(status, &finished_);
+    writer_->FinishWithError(status, finished_.tag());
   }
 
   /// After the answer has gone and gRPC is done with the call.

@@ -145,7 +145,7 @@ Server::~Server() {
   }
   // On its thread, which may be about to begin an operation: a queue that has been shut down would end the process for it.
   impl_->last.then([this](bool) { impl_->queue->Shutdown(); });
-  impl_->last_alarm.Set(impl_->queue.get(), std::chrono::system_clock::now(), &impl_->last);
+  impl_->last_alarm.Set(impl_->queue.get(), std::chrono::system_clock::now(), impl_->last.tag());
   impl_->thread.join();
 }
 
@@ -158,7 +158,7 @@ void Server::stop(std::chrono::milliseconds limit) {
       if (const auto stream = one.lock()) stream->drain();
     }
   });
-  impl_->alarm.Set(impl_->queue.get(), std::chrono::system_clock::now(), &impl_->drain);
+  impl_->alarm.Set(impl_->queue.get(), std::chrono::system_clock::now(), impl_->drain.tag());
   impl_->server->Shutdown(std::chrono::system_clock::now() + limit);
 }
 

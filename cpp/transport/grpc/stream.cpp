@@ -9,13 +9,13 @@
 namespace portfire::rpc {
 
 void Stream::arm(::grpc::AsyncGenericService& service, Handler handler) {
-  context_.AsyncNotifyWhenDone(&gone_);
+  context_.AsyncNotifyWhenDone(gone_.tag());
   begun_.then([self = shared_from_this(), handler = std::move(handler)](bool ok) {
     if (!ok) return;  // the server stops
     self->gone_.then([self](bool) { self->done(); });
     handler(self);
   });
-  service.RequestCall(&context_, &stream_, &queue_, &queue_, &begun_);
+  service.RequestCall(&context_, &stream_, &queue_, &queue_, begun_.tag());
 }
 
 void Stream::read(google::protobuf::Message& message, std::function<void(bool)> got) {
@@ -27,12 +27,12 @@ void Stream::read(google::protobuf::Message& message, std::function<void(bool)> 
     }
     got(ok);
   });
-  stream_.Read(&incoming_, &read_);
+  stream_.Read(&incoming_, read_.tag());
 }
 
 void Stream::wait(std::chrono::milliseconds time, std::function<void()> then) {
   wait_.then([self = shared_from_this(), then = std::move(then)](bool) { then(); });
-  alarm_.Set(&queue_, std::chrono::system_clock::now() + time, &wait_);
+  alarm_.Set(&queue_, std::chrono::system_clock::now() + time, wait_.tag());
 }
 
 void Stream::drain() {
@@ -103,14 +103,14 @@ void Stream::go_on() {
     write_.then([self = shared_from_this()](bool ok) { self->written(ok); });
     if (status_ && outgoing_.size() == 1) {
       finishing_ = true;
-      stream_.WriteAndFinish(outgoing_.front(), ::grpc::WriteOptions(), *status_, &write_);
+      stream_.WriteAndFinish(outgoing_.front(), ::grpc::WriteOptions(), *status_, write_.tag());
     } else {
-      stream_.Write(outgoing_.front(), &write_);
+      stream_.Write(outgoing_.front(), write_.tag());
     }
   } else if (status_) {
     finishing_ = true;
     write_.then([self = shared_from_this()](bool) {});
-    stream_.Finish(*status_, &write_);
+    stream_.Finish(*status_, write_.tag());
   }
 }
 
