@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from faces import Program
-from serve_process import Server, serving
+from serving import Server
 from small_models import DigitsWorld, make_scale
 from small_texts import CONTEXT, make_classifier, make_writer
 
@@ -28,7 +28,7 @@ def folder(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def server(program: Program, folder: Path) -> Iterator[Server]:
-    with serving(program, folder) as running:
+    with Server(program, folder, "--threads", 1) as running:
         yield running
 
 

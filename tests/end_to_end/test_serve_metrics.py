@@ -12,7 +12,7 @@ import pytest
 from faces import Program
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from serve_process import Server, serving
+from serving import Server
 from small_models import DigitsWorld
 from small_texts import make_writer
 
@@ -33,7 +33,7 @@ def server(
     (folder / "broken" / "1" / "model.pt").write_text("no package")
     (folder / "digits" / "10").mkdir(parents=True)
     (folder / "digits" / "10" / "model.pt").write_bytes(digits.package.read_bytes())
-    with serving(program, folder) as running:
+    with Server(program, folder, "--threads", 1) as running:
         yield running
 
 
