@@ -119,8 +119,12 @@ def test_the_program_prints_the_answer_as_it_comes(
     assert (done.status, done.out, done.err) == (0, expected, "")
 
 
-def test_models_say_whose_messages_they_take(model: portfire.Model, others: dict[str, Path]) -> None:
+def test_models_say_whose_messages_they_take(
+    model: portfire.Model, others: dict[str, Path], tmp_path: Path
+) -> None:
     assert model.chat_roles == ("system", "user", "assistant")
+    plain = make_chatter(tmp_path / "plain", {"user": ["", ""], "assistant": ["", ""], "answer": ":"})
+    assert portfire.load(plain.folder).chat_roles == ("user", "assistant")
     assert all(portfire.load(path).chat_roles == () for path in others.values())
 
 

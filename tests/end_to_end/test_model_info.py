@@ -52,6 +52,7 @@ def test_a_signature_has_sizes_names_and_bounds(server: Server) -> None:
 
 def test_models_of_text_say_how_much_they_take(server: Server) -> None:
     assert server.ask("/v1/models/letters").json["context"] == CONTEXT
+    assert "chat_roles" not in server.ask("/v1/models/bag").json
     text = server.ask("/v1/models/bag").json["input"]
     assert text["kind"] == "text" and text["max_tokens"] == 32 and text["max_bytes"] > 0
 

@@ -71,17 +71,6 @@ def say(page: Page, text: str) -> None:
     expect(page.get_by_label("Message", exact=True)).to_have_value("")
 
 
-def test_models_say_whether_they_answer_in_conversations(server: Server) -> None:
-    roles = {one["id"]: one["chat_roles"] for one in server.ask("/v1/models").json["data"]}
-    assert roles == {
-        "chatter": ["system", "user", "assistant"],
-        "plain": ["user", "assistant"],
-        "letters": [],
-    }
-    for name, taken in roles.items():
-        assert server.ask(f"/v1/models/{name}").json["chat_roles"] == taken
-
-
 def test_turns_follow_each_other_with_the_keyboard_alone(page: Page, server: Server) -> None:
     opened(page, server.url, "chatter")
     greedy(page)
