@@ -142,6 +142,39 @@ def test_stop_gives_the_message_back(page: Page, server: Server, held: list[Rout
     assert len(held) == 1, "an answer is waited for before the next message"
 
 
+# The first answer stands still after one word.
+_STANDS_STILL = """{
+  const real = window.fetch;
+  let first = true;
+  window.fetch = (url, options) => {
+    if (url !== "/v1/chat/completions" || !first) return real(url, options);
+    first = false;
+    return Promise.resolve(new Response(new ReadableStream({ start(out) {
+      const event = 'data: {"choices": [{"delta": {"content": "half"}}]}\\n\\n';
+      out.enqueue(new TextEncoder().encode(event));
+      options.signal.addEventListener("abort", () => out.error(options.signal.reason));
+    } })));
+  };
+}"""
+
+
+def test_what_was_said_before_stop_is_part_of_the_conversation(page: Page, server: Server) -> None:
+    page.add_init_script(_STANDS_STILL)
+    opened(page, server.url, "chatter")
+    greedy(page)
+    page.get_by_label("Message", exact=True).fill("hello")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn[aria-busy] .said")).to_have_text("half")
+    page.get_by_role("button", name="Stop").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Ended early: 4 characters")).to_be_visible()
+    expect(page.locator(".turn[aria-busy]")).to_have_count(0)
+    say(page, "more")
+    expect(page.get_by_role("status").filter(has_text="The length is reached")).to_be_visible()
+    talk = [("user", "hello"), ("assistant", "half"), ("user", "more")]
+    assert said(page) == ["hello", "half", "more", answered(server, talk)]
+
+
 def test_an_answer_that_comes_after_begin_again_is_dropped(
     page: Page, server: Server, held: list[Route]
 ) -> None:
