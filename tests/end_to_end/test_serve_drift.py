@@ -18,7 +18,7 @@ from served import Server as BothFaces
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from small_models import DigitsWorld, make_columns, png
-from small_texts import LABELS, WORDS, BagOfWords, word_tokenizer
+from small_texts import LABELS, WORDS, BagOfWords, make_writer, word_tokenizer
 
 import portfire
 
@@ -42,7 +42,7 @@ def _texts(seed: int, count: int, *, known: float = 0.9) -> list[str]:
 
 @pytest.fixture(scope="module")
 def models(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """digits, texts and columns, each with statistics; plain, without."""
+    """digits, texts, writer and columns, each with statistics; plain, without."""
     folder = tmp_path_factory.mktemp("drift")
     trained, _ = _greys()
     for name, statistics in (
@@ -71,6 +71,7 @@ def models(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Pat
         labels=LABELS,
         statistics=_texts(1, 1000),
     )
+    make_writer(folder / "writer", "gpt", statistics=["abcdefghij"[: k % 10 + 1] for k in range(200)])
     make_columns(folder / "columns" / "1" / "model.pt")
     return folder
 
@@ -166,6 +167,22 @@ def test_strange_texts_have_drifted_and_others_not(server: Server) -> None:
     found = drift(server, "texts")
     assert found["token 0"] > _MUCH, found
     assert found["tokens"] < _SOME, found
+
+
+def test_prompts_count_once_they_are_read(server: Server) -> None:
+    request = {"text_input": "abcdefghij", "parameters": {"max_tokens": 1}}
+    for _ in range(3):
+        assert server.ask("/v2/models/writer/generate", json.dumps(request).encode()).status == 200
+    assert server.ask("/v1/models/writer:run", b"a").status == 200
+    completion = {"model": "writer", "prompt": "%", "max_tokens": 1}
+    assert server.ask("/v1/completions", json.dumps(completion).encode()).status == 200
+    assert (
+        server.ask("/v1/completions", json.dumps({**completion, "prompt": "a" * 99}).encode()).status == 400
+    )
+    found = counted(server, "writer")
+    assert set(found) == {"tokens", "token 0"}
+    assert found["tokens"] == [0, 2, *[0] * 8, 3, 0]
+    assert [sum(found["token 0"][:2]), sum(found["token 0"][2:])] == [4, 1]
 
 
 def test_tensors_are_measured_by_their_columns(server: Server) -> None:
