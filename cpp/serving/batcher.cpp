@@ -164,7 +164,9 @@ void Batcher::run_inputs(const Batch& batch, std::vector<Result>& results, Stage
     const Answer* answer = std::get_if<Answer>(&results[k]);
     if (answer == nullptr) continue;
     if (const auto* classes = std::get_if<Classification>(&answer->value)) drift_->set_answer(seen[k], classes->top.front().index);
-    if (const auto* tensors = std::get_if<TensorAnswer>(&answer->value)) measure([&] { drift_->set_answers(seen[k], tensors->outputs.front().tensor); });
+    if (const auto* tensors = std::get_if<TensorAnswer>(&answer->value); tensors != nullptr && !tensors->outputs.empty()) {
+      measure([&] { drift_->set_answers(seen[k], tensors->outputs.front().tensor); });
+    }
     drift_->count(seen[k]);
   }
 }
