@@ -137,6 +137,11 @@ def test_edges_lie_between_values_and_around_what_is_frequent() -> None:
 
 def test_of_many_elements_some_are_looked_at_all_over() -> None:
     assert _places(256).tolist() == list(range(256))
+    # The same as in tests/cpp/serving/drift_test.cpp.
+    looked = _places(1000).to(torch.float64)
+    assert looked[:4].tolist() == [0, 618, 236, 854]
+    assert float(looked.mean()) == pytest.approx(498.06640625)
+    assert float(looked.std(correction=0)) == pytest.approx(289.2324694280709)
     for side in (256, 512, 300):
         places = _places(side * side)
         assert len(places) == 256 and int(places.min()) >= 0 and int(places.max()) < side * side

@@ -85,6 +85,11 @@ TEST(Drift, LooksAtSomeOfManyElementsAndRowsAndNotAlongAColumn) {
   }
   Floats rows(1000);
   std::iota(rows.begin(), rows.end(), 0.0F);
+  // The same as in tests/python/test_statistics.py.
+  const Tensor one = Tensor::copy_of(rows, {1, 1000});
+  const Drift::Values looked = drift.of_sample({}, {&one, 1});
+  EXPECT_DOUBLE_EQ(looked[0], 498.06640625);
+  EXPECT_DOUBLE_EQ(looked[1], 289.2324694280709);
   const Tensor many = Tensor::copy_of(rows, {1000, 1, 1});
   const Drift::Values values = drift.of_batch({&many, 1});
   ASSERT_EQ(values.size(), 2U * Drift::kMostRows);
