@@ -182,6 +182,7 @@ std::unique_ptr<Model::Impl> Model::Impl::load(const std::string& file, const Lo
   impl->task = make_task(package.manifest, asset, options.max_pixels);
   impl->golden_task = options.max_pixels == 0 ? impl->task : make_task(package.manifest, asset, 0);
   impl->golden = read_golden(package);
+  impl->statistics = read_input_statistics(package);
   EngineOptions engine{.device = options.device, .optimization = Optimization::kNone,
                        .threads = options.threads > 0 ? options.threads : cpu_budget(),
                        .allow_ops = options.allow_ops, .skip_passes = options.skip_passes};

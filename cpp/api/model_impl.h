@@ -10,6 +10,7 @@
 
 #include "api/sample_inputs.h"
 #include "api/signature.h"
+#include "archive/input_statistics.h"
 #include "archive/package.h"
 #include "core/engine.h"
 #include "core/text.h"
@@ -31,6 +32,7 @@ struct Model::Impl {
   std::optional<Pipeline> pipeline;         // these refer to
   std::optional<Pipeline> golden_pipeline;  // the ones above
 
+  std::optional<InputStatistics> statistics;  // of the samples that it was made with
   double max_error = 0;
 
   std::vector<StageResult> replay() const {

@@ -12,7 +12,8 @@ serving::Loader serving_loader(LoadOptions options) {
     const auto model = std::make_shared<const Model>(Model::load(path, options));
     const auto& impl = ModelInternals::of(*model);
     return serving::Loaded{.owner = model, .info = &impl.info, .engine = impl.engine.get(), .pipeline = &*impl.pipeline,
-                           .text = dynamic_cast<const TextGeneration*>(impl.task.get())};
+                           .text = dynamic_cast<const TextGeneration*>(impl.task.get()),
+                           .statistics = impl.statistics ? &*impl.statistics : nullptr};
   };
 }
 

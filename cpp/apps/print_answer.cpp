@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -41,6 +42,18 @@ void print_error(const std::string& name, const Error& error, bool json) {
     std::cout.flush();
     std::cerr << "portfire: " << error.what() << '\n';
   }
+}
+
+int print_text(TextStream& text) {
+  flush_output();
+  while (const std::optional<std::string> part = text.next()) {
+    std::cout << *part;
+    flush_output();
+    if (interrupted()) text.cancel();
+  }
+  std::cout << '\n';
+  flush_output();
+  return text.result().finish_reason == "cancelled" ? info_of(ErrorCode::kCancelled).exit_status : 0;
 }
 
 }  // namespace portfire::apps

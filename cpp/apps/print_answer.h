@@ -4,6 +4,7 @@
 
 #include <portfire/answer.h>
 #include <portfire/error.h>
+#include <portfire/model.h>
 
 namespace portfire::apps {
 
@@ -11,5 +12,8 @@ namespace portfire::apps {
 void print_answer(const std::string& name, const Answer& answer, bool json);
 /// The same for an error, on standard error where it is for people.
 void print_error(const std::string& name, const Error& error, bool json);
+
+/// A text as it comes, and the end of its line; an interrupt ends it. Gives the exit status.
+int print_text(TextStream& text);
 
 }  // namespace portfire::apps

@@ -12,6 +12,7 @@
 #include "apps/inputs.h"
 #include "apps/options.h"
 #include "apps/print_answer.h"
+#include "apps/run_chat.h"
 #include "apps/run_texts.h"
 #include "apps/terminal.h"
 #include "apps/write_outputs.h"
@@ -32,6 +33,7 @@ struct Options : ModelOptions {
   std::vector<std::string> inputs;
   std::string from;
   std::string column = "text";
+  std::string chat;
   int top_k = 5;
   std::string output;
   std::string image_size;  // "WIDTHxHEIGHT"
@@ -119,10 +121,19 @@ void add_generate_options(CLI::App& command, GenerateOptions& options, std::stri
 }
 
 int run(const Options& options) {
-  if (options.inputs.empty() && options.from.empty()) {
+  if (options.inputs.empty() && options.from.empty() && options.chat.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "no inputs; name files, folders or patterns, give texts, or - for standard input");
   }
+  if (!options.chat.empty() && !(options.inputs.empty() && options.from.empty())) {
+    throw Error(ErrorCode::kInvalidArgument, "inputs and --chat; give one of them");
+  }
   const Model model = Model::load(options.path, options.load_options());
+  if (!options.chat.empty()) {
+    if (options.chat == "-" && !options.json && ::isatty(STDIN_FILENO) == 1) return run_talk(model, options.generate);
+    catch_interrupt();
+    const Input messages = read_input(options.chat);
+    return interrupted() ? info_of(ErrorCode::kCancelled).exit_status : run_chat(model, messages, {.options = options.run_options(), .json = options.json});
+  }
   if (model.info().manifest && model.info().manifest->raw_input.kind == "text") {
     return run_texts(model, {.texts = options.inputs, .from = options.from, .column = options.column, .options = options.run_options(), .json = options.json});
   }
@@ -169,6 +180,7 @@ void add_run(CLI::App& app, int& status) {
   command->add_option("inputs", options->inputs, "Files, folders, patterns, or - for standard input; for models that read text, texts, or - for the lines of standard input")->type_name("INPUT");
   CLI::Option* from = command->add_option("--from", options->from, "Texts: the lines of FILE, or a column of a .csv, .tsv or .jsonl; answers are JSON lines")->type_name("FILE");
   command->add_option("--column", options->column, "With --from: the column or field that holds the text")->needs(from)->type_name("NAME")->capture_default_str();
+  command->add_option("--chat", options->chat, "Answer a conversation, a JSON list of messages; - for standard input: at a terminal a conversation, line by line")->type_name("FILE");
   command->add_option("--top", options->top_k, "Classes to name")->type_name("K")->capture_default_str();
   command->add_option("--output", options->output, "Task tensor: write the outputs to FILE.npy, .safetensors or .json")->type_name("FILE");
   CLI::Option* size = command->add_option("--image-size", options->image_size, "Task tensor: take pictures, resized to WIDTHxHEIGHT, as [1, C, H, W] in 0..1")->type_name("WxH");
@@ -180,7 +192,7 @@ void add_run(CLI::App& app, int& status) {
       "A bad input is reported and the others go on; the exit status is then the first error's.\n\n"
       "Examples:\n  portfire run models/digits-cnn seven.png\n  portfire run --json models/digits-cnn pictures/ > answers.jsonl\n"
       "  cat seven.png | portfire run models/digits-cnn -\n  portfire run models/polarity-ngrams \"a gripping, funny film\"\n"
-      "  portfire run models/polarity-ngrams --from reviews.csv --column review > answers.jsonl\n  portfire run models/tinystories-260k \"Once upon a time\" --temperature 0.8\n  portfire run traced.pt x.npy --output y.npy\n"
+      "  portfire run models/polarity-ngrams --from reviews.csv --column review > answers.jsonl\n  portfire run models/tinystories-260k \"Once upon a time\" --temperature 0.8\n  portfire run models/assistant --chat -\n  portfire run traced.pt x.npy --output y.npy\n"
       "  portfire run resnet.pt cat.jpg --image-size 224x224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225");
   command->callback([options, &status] { status = run(*options); });
 }

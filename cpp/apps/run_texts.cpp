@@ -61,15 +61,7 @@ std::vector<Row> next_rows(const Model& model, TextSource& source, std::size_t m
 int print_stream(const Model& model, const std::string& prompt, const GenerateOptions& options) {
   std::cout << dim(prompt);
   TextStream text = model.stream(Input::text(prompt), options);
-  flush_output();
-  while (const std::optional<std::string> part = text.next()) {
-    std::cout << *part;
-    flush_output();
-    if (interrupted()) text.cancel();
-  }
-  std::cout << '\n';
-  flush_output();
-  return text.result().finish_reason == "cancelled" ? info_of(ErrorCode::kCancelled).exit_status : 0;
+  return print_text(text);
 }
 
 }  // namespace

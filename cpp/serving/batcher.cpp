@@ -26,6 +26,19 @@ Error without_folder(const Error& error, const std::string& path) {
   return at == std::string::npos ? error : Error(error.code(), reason.erase(at, folder));
 }
 
+std::shared_ptr<Drift> drift_of(const Loaded& model) {
+  if (model.statistics == nullptr) return nullptr;
+  return std::make_shared<Drift>(*model.statistics, *model.info->manifest, *model.engine);
+}
+
+/// What cannot be measured, for want of memory say, is not counted: the answer does not depend on it.
+void measure(const std::function<void()>& what) noexcept {
+  try {
+    what();
+  } catch (const std::exception&) {
+  }
+}
+
 Error late(const Job& job, Clock::time_point now) {
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - job.arrived).count();
   return {ErrorCode::kDeadlineExceeded, cat("waited ", waited, " ms, past the time that the caller gave; nothing was computed")};
@@ -37,7 +50,7 @@ Batcher::Batcher(Loaded model, const BatchingOptions& options, Crew& crew)
     : model_(std::move(model)), options_(options),
       max_batch_(std::max<std::int64_t>(1, options.max_batch > 0 ? options.max_batch
                                                                  : (model_.info->manifest ? model_.info->manifest->max_batch : 1))),
-      crew_(crew) {}
+      crew_(crew), drift_(drift_of(model_)) {}
 
 void Batcher::submit(std::shared_ptr<Job> job) {
   job->arrived = Clock::now();
@@ -114,17 +127,9 @@ void Batcher::run(const Batch& batch, Clock::time_point now) {
         results.push_back(std::visit([](auto& one) { return Result(std::move(one)); }, outcome));
       }
     } else if (std::holds_alternative<Input>(batch.front()->input)) {
-      std::vector<Input> inputs;
-      for (const auto& job : batch) inputs.push_back(std::move(std::get<Input>(job->input)));
-      for (Outcome& outcome : model_.pipeline->run_each(inputs, batch.front()->options, &times.stages)) {
-        results.push_back(std::visit([](auto& one) { return Result(std::move(one)); }, outcome));
-      }
+      run_inputs(batch, results, times.stages);
     } else {
-      std::vector<std::vector<NamedTensor>> calls;
-      for (const auto& job : batch) calls.push_back(std::move(std::get<std::vector<NamedTensor>>(job->input)));
-      for (TensorOutcome& outcome : model_.pipeline->forward_each(calls, &times.stages)) {
-        results.push_back(std::visit([](auto& one) { return Result(std::move(one)); }, outcome));
-      }
+      run_tensors(batch, results, times.stages);
     }
   } catch (const Error& error) {
     results.assign(batch.size(), error);
@@ -139,6 +144,47 @@ void Batcher::run(const Batch& batch, Clock::time_point now) {
   for (std::size_t k = 0; k < batch.size(); ++k) {
     times.queue = now - batch[k]->arrived;
     finish(*batch[k], std::move(results[k]), times);
+  }
+}
+
+void Batcher::run_inputs(const Batch& batch, std::vector<Result>& results, StageTimes& times) {
+  std::vector<Input> inputs;
+  for (const auto& job : batch) inputs.push_back(std::move(std::get<Input>(job->input)));
+  std::vector<Drift::Values> seen(drift_ ? inputs.size() : 0);
+  Look look;
+  if (drift_) {
+    look = [&](std::size_t k, std::span<const Tensor> decoded, std::span<const Tensor> sample) {
+      measure([&] { seen[k] = decoded.empty() ? drift_->of_batch(sample) : drift_->of_sample(decoded, sample); });
+    };
+  }
+  for (Outcome& outcome : model_.pipeline->run_each(inputs, batch.front()->options, &times, look)) {
+    results.push_back(std::visit([](auto& one) { return Result(std::move(one)); }, outcome));
+  }
+  for (std::size_t k = 0; k < seen.size(); ++k) {
+    const Answer* answer = std::get_if<Answer>(&results[k]);
+    if (answer == nullptr) continue;
+    if (const auto* classes = std::get_if<Classification>(&answer->value)) drift_->set_answer(seen[k], classes->top.front().index);
+    if (const auto* tensors = std::get_if<TensorAnswer>(&answer->value); tensors != nullptr && !tensors->outputs.empty()) {
+      measure([&] { drift_->set_answers(seen[k], tensors->outputs.front().tensor); });
+    }
+    drift_->count(seen[k]);
+  }
+}
+
+void Batcher::run_tensors(const Batch& batch, std::vector<Result>& results, StageTimes& times) {
+  std::vector<std::vector<NamedTensor>> calls;
+  for (const auto& job : batch) calls.push_back(std::move(std::get<std::vector<NamedTensor>>(job->input)));
+  for (TensorOutcome& outcome : model_.pipeline->forward_each(calls, &times)) {
+    results.push_back(std::visit([](auto& one) { return Result(std::move(one)); }, outcome));
+  }
+  for (std::size_t k = 0; drift_ && k < calls.size(); ++k) {
+    const auto* outputs = std::get_if<std::vector<NamedTensor>>(&results[k]);
+    if (outputs == nullptr) continue;
+    measure([&] {
+      Drift::Values seen = drift_->of_batch(drift_->in_order(calls[k]));
+      if (!outputs->empty()) drift_->set_answers(seen, outputs->front().tensor);
+      drift_->count(seen);
+    });
   }
 }
 

@@ -19,6 +19,7 @@
 #include "serving/call_cost.h"
 #include "serving/counters.h"
 #include "serving/crew.h"
+#include "serving/drift.h"
 #include "serving/loaded.h"
 
 namespace portfire::serving {
@@ -64,6 +65,8 @@ class Batcher : public Work, public std::enable_shared_from_this<Batcher> {
   [[nodiscard]] std::int64_t max_batch() const noexcept { return max_batch_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+  /// Null where the package has no statistics of its inputs. What has an answer is counted.
+  [[nodiscard]] const std::shared_ptr<Drift>& drift() const noexcept { return drift_; }
 
   Clock::time_point step(int processors) noexcept override;
   bool is_long() const noexcept override { return cost_.is_long(); }
@@ -77,6 +80,9 @@ class Batcher : public Work, public std::enable_shared_from_this<Batcher> {
   /// large batch on one processor would leave the others idle.
   [[nodiscard]] std::int64_t most_now(int processors) const;
   void run(const Batch& batch, Clock::time_point now);
+  /// Each raw input, or each call of `forward`; fewer results where it throws.
+  void run_inputs(const Batch& batch, std::vector<Result>& results, StageTimes& times);
+  void run_tensors(const Batch& batch, std::vector<Result>& results, StageTimes& times);
   /// Counts the result and hands it over.
   void finish(Job& job, Result result, const JobTimes& times = {});
   [[nodiscard]] Clock::time_point next_start(Clock::time_point now) const;
@@ -86,6 +92,7 @@ class Batcher : public Work, public std::enable_shared_from_this<Batcher> {
   const std::int64_t max_batch_;
   Crew& crew_;
   Counters counters_;
+  const std::shared_ptr<Drift> drift_;
   mutable std::mutex mutex_;
   std::deque<std::shared_ptr<Job>> waiting_;
   int posted_ = 0;  ///< pieces of this batcher that the crew has, waiting or running

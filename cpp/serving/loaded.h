@@ -7,6 +7,7 @@
 #include <portfire/model.h>
 
 #include "core/engine.h"
+#include "core/input_statistics.h"
 #include "tasks/pipeline.h"
 #include "tasks/text_generation.h"
 
@@ -19,6 +20,7 @@ struct Loaded {
   const Engine* engine = nullptr;
   const Pipeline* pipeline = nullptr;
   const TextGeneration* text = nullptr;  ///< null where the task is another
+  const InputStatistics* statistics = nullptr;  ///< null where the package has none
 };
 
 /// Opens, checks, verifies and warms the model of a `<name>/<version>` folder or a package file, on the calling thread. Throws

@@ -39,10 +39,14 @@ std::shared_ptr<Ticket> Served::write(const Input& prompt, const GenerateOptions
   const std::uint64_t tokens = writing->prompt().ids.size();
   if (prompt_ids != nullptr) *prompt_ids = writing->prompt().ids;
   // Counted before anybody is told: who has the answer finds it counted.
-  return text_->submit(std::move(writing), [counters = text_counters_, tokens, begun = Clock::now(), is_read = false, told = std::move(told)](Ticket& ticket) mutable {
+  // What a prompt is like; counted when it has been read.
+  const std::shared_ptr<Drift>& drift = batcher_->drift();
+  Drift::Values seen = drift ? drift->of_tokens(writing->prompt().ids) : Drift::Values();
+  return text_->submit(std::move(writing), [drift, seen = std::move(seen), counters = text_counters_, tokens, begun = Clock::now(), is_read = false, told = std::move(told)](Ticket& ticket) mutable {
     const Ticket::Count count = ticket.count();
     if (count.tokens > 0 && !std::exchange(is_read, true)) {
       counters->first_token.observe(seconds(Clock::now() - begun));
+      if (drift) drift->count(seen);
       counters->prompt_tokens.fetch_add(tokens, std::memory_order_relaxed);
     }
     if (count.ended) counters->generated_tokens.fetch_add(static_cast<std::uint64_t>(count.tokens), std::memory_order_relaxed);

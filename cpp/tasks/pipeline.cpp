@@ -147,8 +147,13 @@ std::size_t Pipeline::max_batch() const {
   return static_cast<std::size_t>(manifest_ == nullptr ? 1 : std::max<std::int64_t>(manifest_->max_batch, 1));
 }
 
-Pipeline::Sample Pipeline::prepare(const Input& input) const {
-  return tensors_of(method("preprocess", tensors_of(task_.decode(input))));
+Pipeline::Sample Pipeline::prepare(const Input& input) const { return prepare(input, 0, {}); }
+
+Pipeline::Sample Pipeline::prepare(const Input& input, std::size_t number, const Look& look) const {
+  const std::vector<Tensor> decoded = tensors_of(task_.decode(input));
+  Sample sample = tensors_of(method("preprocess", decoded));
+  if (look) look(number, decoded, sample);
+  return sample;
 }
 
 std::vector<Pipeline::Sample> Pipeline::forward_batch(std::span<const Sample* const> samples) const {
@@ -178,8 +183,11 @@ Answer Pipeline::finish(const Sample& outputs, const RunOptions& options) const 
   return task_.answer(std::move(last), options);
 }
 
-Answer Pipeline::run_tensors(const Input& input, const RunOptions& options) const {
-  std::vector<NamedTensor> outputs = forward_named(task_.decode(input));
+Answer Pipeline::run_tensors(const Input& input, std::size_t number, const RunOptions& options, const Look& look) const {
+  const std::vector<Tensor> ordered = in_order(forward_inputs_, task_.decode(input), name_);
+  if (forward_spec_ != nullptr) check_inputs(*forward_spec_, ordered, name_);
+  if (look) look(number, {}, ordered);
+  std::vector<NamedTensor> outputs = method("forward", ordered);
   for (NamedTensor& one : outputs) one.tensor = engine_.to_cpu(one.tensor);
   return task_.answer(std::move(outputs), options);
 }
@@ -211,16 +219,16 @@ void Pipeline::run_group(std::span<const std::size_t> members, std::span<const s
   }
 }
 
-void Pipeline::run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
-                         StageTimes& times) const {
+void Pipeline::run_chunk(std::span<const Input> inputs, std::size_t begin, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
+                         StageTimes& times, const Look& look) const {
   std::vector<std::optional<Sample>> samples(inputs.size());
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     const Stopwatch watch(task_.staged() ? times.preprocess : times.forward);
     try {
       if (task_.staged()) {
-        samples[k] = prepare(inputs[k]);
+        samples[k] = prepare(inputs[k], begin + k, look);
       } else {
-        outcomes[k] = run_tensors(inputs[k], options);
+        outcomes[k] = run_tensors(inputs[k], begin + k, options, look);
       }
     } catch (const Error& error) {
       outcomes[k] = error;
@@ -241,18 +249,24 @@ void Pipeline::run_groups(std::span<const std::optional<Sample>> samples, std::s
   }
 }
 
-std::vector<Outcome> Pipeline::run_each(std::span<const Input> inputs, const RunOptions& options, StageTimes* times) const {
+std::vector<Outcome> Pipeline::run_each(std::span<const Input> inputs, const RunOptions& options, StageTimes* times, const Look& look) const {
   StageTimes unasked;
   if (times == nullptr) times = &unasked;
   if (task_.loops()) {
     const Stopwatch watch(times->forward);
+    for (std::size_t k = 0; look && k < inputs.size(); ++k) {
+      try {
+        look(k, tensors_of(task_.decode(inputs[k])), {});
+      } catch (const Error&) {  // the task says so
+      }
+    }
     return task_.run_each(engine_, inputs, options);
   }
   std::vector<std::optional<Outcome>> outcomes(inputs.size());
   const std::size_t most = max_batch();
   for (std::size_t begin = 0; begin < inputs.size(); begin += most) {
     const std::size_t count = std::min(most, inputs.size() - begin);
-    run_chunk(inputs.subspan(begin, count), std::span(outcomes).subspan(begin, count), options, *times);
+    run_chunk(inputs.subspan(begin, count), begin, std::span(outcomes).subspan(begin, count), options, *times, look);
   }
   return whole(std::move(outcomes));
 }

@@ -28,6 +28,11 @@ struct StageTimes {
   std::chrono::nanoseconds postprocess{};
 };
 
+/// Is shown what becomes of one of many inputs before `forward` is called: what `preprocess` takes and gives, on the engine's
+/// device; of a task without stages nothing and what `forward` takes; of one that loops the tokens and nothing. Is called on the
+/// caller's thread; must not throw.
+using Look = std::function<void(std::size_t input, std::span<const Tensor> decoded, std::span<const Tensor> sample)>;
+
 /// From raw inputs to answers through an engine: decode, preprocess, batched forward, postprocess. Only
 /// refers to what it is given. Immutable and thread-safe.
 class Pipeline {
@@ -38,7 +43,7 @@ class Pipeline {
            std::vector<std::string> forward_inputs, std::string name);
 
   /// `times`, where it is given, gets what each stage took; of a task that loops, all of it is `forward`.
-  std::vector<Outcome> run_each(std::span<const Input> inputs, const RunOptions& options, StageTimes* times = nullptr) const;
+  std::vector<Outcome> run_each(std::span<const Input> inputs, const RunOptions& options, StageTimes* times = nullptr, const Look& look = {}) const;
 
   /// `preprocess` of one input, on the engine's device. Throws kInvalidInput.
   std::vector<Tensor> prepare(const Input& input) const;
@@ -64,15 +69,17 @@ class Pipeline {
   /// Samples that may share a batch (tasks/padding.h) through one forward; rows of its outputs, one list for each sample.
   std::vector<Sample> forward_batch(std::span<const Sample* const> samples) const;
   Answer finish(const Sample& outputs, const RunOptions& options) const;
-  /// At most `max_batch` inputs.
-  void run_chunk(std::span<const Input> inputs, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
-                 StageTimes& times) const;
+  /// At most `max_batch` inputs, of which the first is number `begin`.
+  void run_chunk(std::span<const Input> inputs, std::size_t begin, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
+                 StageTimes& times, const Look& look) const;
+  /// `task_.decode` and `preprocess` of input `number`.
+  Sample prepare(const Input& input, std::size_t number, const Look& look) const;
   /// Those without an outcome yet, those that may in one batch.
   void run_groups(std::span<const std::optional<Sample>> samples, std::span<std::optional<Outcome>> outcomes, const RunOptions& options,
                   StageTimes& times) const;
   void run_group(std::span<const std::size_t> members, std::span<const std::optional<Sample>> samples,
                  std::span<std::optional<Outcome>> outcomes, const RunOptions& options, StageTimes& times) const;
-  Answer run_tensors(const Input& input, const RunOptions& options) const;
+  Answer run_tensors(const Input& input, std::size_t number, const RunOptions& options, const Look& look) const;
 
   /// Calls `group`, each checked and in order, in one `forward`.
   std::vector<TensorOutcome> forward_joined(std::span<const std::vector<Tensor>* const> group) const;

@@ -77,6 +77,11 @@ Input TextGeneration::chat(std::span<const ChatMessage> messages, GenerateOption
   return Input::tensor(text_.tokens(chat_text(*chat_, messages)), "messages");
 }
 
+std::vector<std::string> TextGeneration::chat_roles() const {
+  if (!chat_) return {};
+  return chat_->system ? std::vector<std::string>{"system", "user", "assistant"} : std::vector<std::string>{"user", "assistant"};
+}
+
 /// For `count` prompts of so many rows each, or for fewer at once where there is no memory for all of them.
 GenerationBatch TextGeneration::batch_for(const Engine& engine, std::int64_t count, std::int64_t each, std::int64_t length) const {
   for (std::int64_t rows = std::clamp(count * each, each, std::max(each, kMostTogether));; rows = std::max(each, rows / 2)) {

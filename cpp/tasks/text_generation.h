@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <portfire/generate.h>
 
@@ -35,6 +37,8 @@ class TextGeneration final : public Task {
   /// The prompt of a conversation, as token ids; `options` get what ends an answer beside what ends a text. Throws kUnsupported where
   /// the package has no chat template, kInvalidInput.
   [[nodiscard]] Input chat(std::span<const ChatMessage> messages, GenerateOptions& options) const;
+  /// Of the messages that `chat` takes; empty where the package has no chat template.
+  [[nodiscard]] std::vector<std::string> chat_roles() const;
   [[nodiscard]] const Tokenizer& tokenizer() const noexcept { return text_.tokenizer(); }
 
   static constexpr std::int64_t kMostTogether = 16;

@@ -51,6 +51,10 @@ Generation generate(const Model& model, py::handle prompt, const py::kwargs& nam
 py::list generate_each(const Model& model, const py::list& prompts, const py::kwargs& named);
 TextStream stream(const Model& model, py::handle prompt, const py::kwargs& named);
 
+/// `Model.chat` and `chat_stream`.
+Generation chat(const Model& model, py::handle messages, const py::kwargs& named);
+TextStream chat_stream(const Model& model, py::handle messages, const py::kwargs& named);
+
 /// "dict", "numpy.ndarray": for errors.
 std::string type_name(py::handle object);
 

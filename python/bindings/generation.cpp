@@ -117,6 +117,43 @@ Generation generate(TextBatcher& batcher, py::handle prompt, const Cancellation*
   }
 }
 
+/// What `write` gives with these options; a signal ends it.
+template <class Write>
+Generation until_signal(const py::kwargs& named, const Write& write) {
+  Signals signals;
+  const RunOptions options{.generate = options_from(named), .cancelled = [&signals] { return signals(); }};
+  Generation generation = [&] {
+    const py::gil_scoped_release unlocked;
+    return write(options);
+  }();
+  signals.finish();
+  return generation;
+}
+
+/// A list of {"role": ..., "content": ...}.
+std::vector<ChatMessage> messages_from(py::handle object) {
+  const auto refuse = [](const std::string& problem) {
+    throw Error(ErrorCode::kInvalidInput, problem + "; a list of messages is needed, as in [{\"role\": \"user\", \"content\": \"Hello!\"}]");
+  };
+  if (!py::isinstance<py::list>(object) && !py::isinstance<py::tuple>(object)) refuse("messages is a " + type_name(object));
+  std::vector<ChatMessage> messages;
+  for (const py::handle one : object) {
+    const std::string name = "messages[" + std::to_string(messages.size()) + "]";
+    if (!py::isinstance<py::dict>(one)) refuse(name + " is a " + type_name(one));
+    const auto fields = py::reinterpret_borrow<py::dict>(one);
+    const auto text = [&](const char* field) {
+      if (!fields.contains(field)) refuse(name + " has no " + field);
+      const py::object value = fields[field];
+      if (!py::isinstance<py::str>(value)) refuse(name + ": the " + field + " is a " + type_name(value));
+      return text_from(value);
+    };
+    ChatMessage message{text("role"), text("content")};
+    if (fields.size() != 2) refuse(name + " has more than a role and a content");
+    messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
 BatcherOptions batcher_options_from(const py::kwargs& named) {
   BatcherOptions options;
   Keywords keywords(named);
@@ -214,15 +251,20 @@ void bind_generation(py::module_& module) {
 }
 
 Generation generate(const Model& model, py::handle prompt, const py::kwargs& named) {
-  Signals signals;
-  const RunOptions options{.generate = options_from(named), .cancelled = [&signals] { return signals(); }};
   const Input input = input_from(prompt, true);
-  Generation generation = [&] {
-    const py::gil_scoped_release unlocked;
-    return model.run(input, options).generation();
-  }();
-  signals.finish();
-  return generation;
+  return until_signal(named, [&](const RunOptions& options) { return model.run(input, options).generation(); });
+}
+
+Generation chat(const Model& model, py::handle messages, const py::kwargs& named) {
+  const std::vector<ChatMessage> talk = messages_from(messages);
+  return until_signal(named, [&](const RunOptions& options) { return portfire::chat(model, talk, options); });
+}
+
+TextStream chat_stream(const Model& model, py::handle messages, const py::kwargs& named) {
+  const GenerateOptions options = options_from(named);
+  const std::vector<ChatMessage> talk = messages_from(messages);
+  const py::gil_scoped_release unlocked;
+  return portfire::chat_stream(model, talk, options);
 }
 
 py::list generate_each(const Model& model, const py::list& prompts, const py::kwargs& named) {

@@ -1,3 +1,4 @@
+#include <portfire/chat.h>
 #include <portfire/model.h>
 
 #include <pybind11/pybind11.h>
@@ -170,6 +171,11 @@ void bind_model(py::module_& module) {
       .def("generate_each", &generate_each, py::arg("prompts"), py::pos_only(),
            "Texts for many prompts, written together: a Generation, or the portfire.Error, for each in its place.")
       .def("stream", &stream, py::arg("prompt"), py::pos_only(), "The same part by part: an iterator of str.")
+      .def("chat", &chat, py::arg("messages"), py::pos_only(),
+           "The answer to a conversation, dicts of role and content; for packages with a chat template.")
+      .def("chat_stream", &chat_stream, py::arg("messages"), py::pos_only(), "The same part by part: an iterator of str.")
+      .def_property_readonly("chat_roles", [](const Model& model) { return py::tuple(py::cast(chat_roles(model))); },
+                             "Whose messages `chat` takes; empty where the package has no chat template.")
       .def("forward", &forward, py::arg("input"), py::pos_only())
       .def("forward", &forward_named,
            "The bare tensor call: forward's inputs, by place or by name.\n\nReturns the output, or a dict of several.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from portfire._golden import (
     to_safetensors,
 )
 from portfire._specs import check_specs, derive_specs
+from portfire._statistics import FILE, statistics_file, unknown_token
 from portfire._verified import write_verified
 from portfire.manifest import (
     METHODS,
@@ -90,6 +91,7 @@ def package(
     formats: Sequence[str] = ("torchscript",),
     assets: Mapping[str, bytes | str | Path] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    statistics: Iterable[RawSample] | None = None,
 ) -> Manifest:
     """Writes `module` to `path` as a package, once it computes natively what it computes here.
 
@@ -125,6 +127,9 @@ def package(
         max_batch: the most samples that `run` and `map` put through one call of `forward`.
         assets: files that travel with the model, stored as `assets/<name>`; each is bytes or a path to them.
         provenance: how the model came to be; plain JSON.
+        statistics: raw inputs as `golden` has them, at least 100, that are like those to come: held-out ones,
+            or prompts. How they are distributed and what the module answers is packaged, and a server tells
+            by it when its inputs drift away.
 
     Returns the manifest as stored. Raises InvalidArgumentError on a module or an argument that cannot be
     packaged, VerificationFailedError when TorchScript or the native runtime computes something else than
@@ -158,6 +163,7 @@ def package(
     module = _copy(module)
     scripted = _torchscript.script(module, METHODS[task]) if "torchscript" in formats else None
     reader = None
+    content = b""
     if task.startswith("text-"):
         content = _tokenizer_file(name, tokenizer)
         asset = "tokenizer.json" if content.lstrip().startswith(b"{") else "tokenizer.model"
@@ -206,6 +212,22 @@ def package(
             allowed,
             "computes something else as TorchScript than in eager Python",
         )
+    if statistics is not None:
+        assets = {
+            **(assets or {}),
+            FILE: statistics_file(
+                name,
+                task,
+                (
+                    read_golden(raw, raw_input, f"statistics: sample {k}", reader)
+                    for k, raw in enumerate(statistics)
+                ),
+                lambda sample: replay(module, task, sample, order),
+                forward=specs["forward"],
+                labels=labels,
+                unknown=unknown_token(content, reader) if reader else None,
+            ),
+        }
     files = {**_asset_files(assets or {}), **_golden_files(specs, samples, expected)}
     used = {spec.dtype for method in specs.values() for spec in method.outputs}
     manifest = Manifest(

@@ -66,15 +66,15 @@ def problems_of(page: Page) -> list[str]:
 
 
 @contextmanager
-def faultless_page(browser: Browser, url: str) -> Iterator[Page]:
-    """Nothing may go wrong on it, and nothing may come from elsewhere than `url`."""
+def faultless_page(browser: Browser, url: str, *expected: str) -> Iterator[Page]:
+    """Nothing may go wrong on it but what is expected, and nothing may come from elsewhere than `url`."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     problems = problems_of(page)
     page.on("request", lambda asked: None if asked.url.startswith(url) else problems.append(asked.url))
     yield page
     context.close()
-    unexpected = [one for one in problems if "status of 400" not in one]
+    unexpected = [one for one in problems if not any(part in one for part in ("status of 400", *expected))]
     assert not unexpected
 
 
@@ -83,3 +83,9 @@ def opened(page: Page, url: str, model: str) -> Locator:
     page.goto(f"{url}/#/{model}")
     expect(page.locator("#panel > .name")).to_have_text(model)
     return page.locator("#panel .answer")
+
+
+def lines(page: Page, language: str) -> str:
+    """What does the same as the page without it."""
+    part = page.locator("#panel .same details", has=page.locator("summary", has_text=language))
+    return part.locator("code").text_content() or ""

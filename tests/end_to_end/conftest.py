@@ -14,10 +14,10 @@ from browsing import chromium
 from exported import PROGRAMS, Saved
 from faces import CppLibrary, Program
 from playwright.sync_api import Browser
-from served import Server
+from serving import Server
 from small_models import DigitsWorld, MeanAndShape, Scale, make_digits, make_scale
-from small_served import make_kinds, make_slow
-from small_texts import make_writer
+from small_served import make_kinds, make_pair, make_slow
+from small_texts import make_classifier, make_writer
 
 _ROOT = Path(__file__).parents[2]
 
@@ -87,8 +87,11 @@ def perceptron(saved: Saved) -> Path:
 
 @pytest.fixture(scope="session")
 def served_models(tmp_path_factory: pytest.TempPathFactory, digits: DigitsWorld) -> Path:
-    """A folder for `portfire serve`: digits, writer (of texts), kinds (every dtype) and slow."""
+    """A folder for `portfire serve`: digits, bag and writer, scale, pair, kinds (all dtypes), slow."""
     folder = tmp_path_factory.mktemp("served")
+    make_classifier(folder / "bag")
+    make_scale(folder / "scale" / "1" / "model.pt")
+    make_pair(folder / "pair")
     shutil.copytree(digits.folder / "10", folder / "digits" / "10")
     make_writer(folder / "writer", "gpt")
     make_kinds(folder / "kinds")
@@ -98,5 +101,13 @@ def served_models(tmp_path_factory: pytest.TempPathFactory, digits: DigitsWorld)
 
 @pytest.fixture(scope="session")
 def grpc_server(program: Program, served_models: Path) -> Iterator[Server]:
-    with Server.start(program, served_models, "--max-body", 1 << 20) as running:
+    with Server(program, served_models, "--max-body", 1 << 20, grpc=True) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def server(program: Program, served_models: Path) -> Iterator[Server]:
+    """HTTP alone, for who changes nothing that others see."""
+    with Server(program, served_models) as running:
+        yield running
+        assert running.stop() == 0

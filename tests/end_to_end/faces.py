@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,10 @@ class CppLibrary:
 
     def run(self, pairs: Sequence[tuple[object, object]]) -> list[Outcome]:
         return self._outcomes([f"run\t{model}\t{file}" for model, file in pairs])
+
+    def chat(self, model: object, messages: Sequence[Mapping[str, str]]) -> Outcome:
+        said = "".join(f"\t{one['role']}\t{one['content']}" for one in messages)
+        return self._outcomes([f"chat\t{model}{said}\t"])[0]
 
     def inspect(self, model: object) -> Outcome:
         return self._outcomes([f"inspect\t{model}"])[0]

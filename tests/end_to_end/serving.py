@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,20 +37,32 @@ def wait_until(holds: Callable[[], object], what: str = "that") -> None:
         time.sleep(0.01)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
 class Server:
-    """A server of its own on a port that is free, ended with `with`."""
+    """A server of its own on ports that are free, ended with `with`; HTTP alone unless `grpc`."""
 
     def __init__(
         self,
         program: Program,
         models: Path,
         *options: object,
-        ready: bool = True,
+        grpc: bool = False,
         cwd: Path | None = None,
         env: dict[str, str] | None = None,
     ) -> None:
+        other = ("--grpc-port", 0) if grpc else ("--no-grpc",)
         self.process = subprocess.Popen(
-            program.command("serve", models, "--port", 0, "--no-grpc", *options),
+            program.command("serve", models, "--port", 0, *other, *options),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -59,18 +72,23 @@ class Server:
         self._log: list[str] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        self.tls = "--tls-certificate" in options
+        tls = "--tls-certificate" in options
+        self.port = self._port("https" if tls else "http")
+        self.grpc_port = self._port("grpc") if grpc else 0
+        if not tls:
+            wait_until(lambda: self.get("/v2/health/ready")[0] == 200, "readiness")
+
+    def _port(self, scheme: str) -> int:
         found: list[re.Match[str]] = []
+        line = re.compile(rf"listening on {scheme}://[0-9.]+:(\d+)")
 
         def listening() -> bool:
-            found.extend(m for m in map(re.compile(r"://[0-9.]+:(\d+)/").search, self.log) if m)
+            found.extend(match for match in map(line.search, self.log) if match)
             return bool(found) or self.process.poll() is not None
 
         wait_until(listening, "the port")
         assert found, "\n".join(self.log)
-        self.port = int(found[0][1])
-        if ready and not self.tls:
-            wait_until(lambda: self.get("/v2/health/ready")[0] == 200, "readiness")
+        return int(found[0][1])
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -82,12 +100,28 @@ class Server:
         return list(self._log)
 
     @property
+    def events(self) -> list[dict[str, Any]]:
+        """The log with `--json`; a line that is no JSON is an event "error"."""
+        return [
+            json.loads(line) if line.startswith("{") else {"event": "error", "text": line}
+            for line in self.log
+        ]
+
+    @property
     def pid(self) -> int:
         return self.process.pid
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def grpc(self) -> str:
+        return f"127.0.0.1:{self.grpc_port}"
 
     def __enter__(self) -> Server:
         return self
@@ -100,21 +134,39 @@ class Server:
         self.process.wait()
         self._reader.join()
 
-    def stop(self) -> int:
-        """Asks for the end and gives the exit status."""
+    def ask_to_stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """For its end; gives the exit status."""
         return self.process.wait(WAIT)
+
+    def stop(self) -> int:
+        self.ask_to_stop()
+        return self.wait()
+
+    def ask(
+        self,
+        path: str,
+        body: bytes | str | None = None,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        """GET, or POST where there is a body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
+        try:
+            connection.request(method or ("GET" if body is None else "POST"), path, body, headers or {})
+            reply = connection.getresponse()
+            told = {name.lower(): value for name, value in reply.getheaders()}
+            return Reply(status=reply.status, headers=told, body=reply.read())
+        finally:
+            connection.close()
 
     def request(
         self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
-        try:
-            connection.request(method, path, body, headers or {})
-            reply = connection.getresponse()
-            return reply.status, reply.read()
-        finally:
-            connection.close()
+        reply = self.ask(path, body, method, headers)
+        return reply.status, reply.body
 
     def get(self, path: str) -> tuple[int, bytes]:
         return self.request("GET", path)
@@ -127,8 +179,8 @@ class Server:
     def client(self) -> Raw:
         return Raw(self.port)
 
-    def ask(self, data: bytes) -> bytes:
-        """All that comes back on a connection of its own until the server closes it."""
+    def send(self, data: bytes) -> bytes:
+        """Bytes on a connection of its own, and all that comes back until the server closes it."""
         with self.client() as client:
             client.send(data)
             return client.all()
@@ -208,6 +260,18 @@ def post(path: str, body: bytes = b"", *headers: str) -> bytes:
     """A request as bytes."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def make_keys(program: Program, path: Path, **options: str) -> dict[str, str]:
+    """Keys by whose they are, for `--keys path`; an option is what follows the name, as in ":control"."""
+    made = {
+        name: subprocess.run(program.command("key", name), capture_output=True, text=True, check=True)
+        for name in options
+    }
+    path.write_text("".join(f"{one.stderr.strip()}{options[name]}\n" for name, one in made.items()))
+    keys = {name: one.stdout.strip() for name, one in made.items()}
+    assert not any(key in path.read_text() for key in keys.values())
+    return keys
 
 
 # Tensors for tritonclient

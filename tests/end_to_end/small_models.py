@@ -147,6 +147,21 @@ def make_scale(path: Path) -> Path:
     return path
 
 
+def make_columns(path: Path) -> np.ndarray:
+    """A package of task tensor with statistics of its inputs, three columns; gives what they are of."""
+    columns = np.random.default_rng(0).normal(0, 1, (500, 3)).astype(np.float32)
+    portfire.package(
+        Scale(),
+        path,
+        name="columns",
+        task="tensor",
+        golden=[columns[:1], columns[:2]],
+        licence="Apache-2.0",
+        statistics=[columns],
+    )
+    return columns
+
+
 class MeanAndShape(nn.Module):
     """TorchScript from elsewhere: two outputs, and no manifest."""
 

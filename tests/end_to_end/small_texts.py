@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,9 @@ def make_classifier(folder: Path) -> TextWorld:
     return TextWorld(folder=folder, module=module, tokenizer=portfire.Tokenizer.from_bytes(word_tokenizer()))
 
 
-def make_writer(folder: Path, kind: str, context: int = CONTEXT) -> TextWorld:
+def make_writer(
+    folder: Path, kind: str, context: int = CONTEXT, statistics: Sequence[str] | None = None
+) -> TextWorld:
     torch.manual_seed(1)
     size = len(_LETTERS) + 1
     module: LanguageModel = {
@@ -158,6 +160,7 @@ def make_writer(folder: Path, kind: str, context: int = CONTEXT) -> TextWorld:
         generation=GenerationSpec(context=context),
         state=module.state_shapes(),
         formats=("torchscript", "graph"),
+        statistics=statistics,
     )
     return TextWorld(
         folder=folder, module=module, tokenizer=portfire.Tokenizer.from_bytes(letter_tokenizer())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from faces import Program
-from serve_process import Server, serving
+from serving import Server
 from small_models import DigitsWorld, make_scale
 from small_texts import CONTEXT, make_classifier, make_writer
 
@@ -28,7 +28,7 @@ def folder(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def server(program: Program, folder: Path) -> Iterator[Server]:
-    with serving(program, folder) as running:
+    with Server(program, folder, "--threads", 1) as running:
         yield running
 
 
@@ -52,6 +52,7 @@ def test_a_signature_has_sizes_names_and_bounds(server: Server) -> None:
 
 def test_models_of_text_say_how_much_they_take(server: Server) -> None:
     assert server.ask("/v1/models/letters").json["context"] == CONTEXT
+    assert "chat_roles" not in server.ask("/v1/models/bag").json
     text = server.ask("/v1/models/bag").json["input"]
     assert text["kind"] == "text" and text["max_tokens"] == 32 and text["max_bytes"] > 0
 

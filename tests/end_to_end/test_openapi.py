@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from faces import Program
 from openapi_spec_validator import validate
-from serve_process import Server, serving
+from serving import Server
 from small_models import DigitsWorld, make_scale
 from small_texts import make_writer
 
@@ -48,7 +48,7 @@ def server(
         (folder / name / "1").mkdir(parents=True)
     (folder / "digits" / "1" / "model.pt").write_bytes(digits.package.read_bytes())
     make_scale(folder / "scale" / "1" / "model.pt")
-    with serving(program, folder) as running:
+    with Server(program, folder, "--threads", 1) as running:
         yield running
 
 

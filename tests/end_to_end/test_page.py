@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import FAINT, UNNAMED, faultless_page, opened
+from browsing import FAINT, UNNAMED, faultless_page, lines, opened
 from faces import Program
 from playwright.sync_api import Browser, Page, expect
-from serve_process import Server, serving
+from serving import Server
 from small_models import DigitsWorld, make_scale
 from small_texts import make_classifier, make_writer
 
@@ -39,7 +39,7 @@ def folder(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def server(program: Program, folder: Path) -> Iterator[Server]:
-    with serving(program, folder) as running:
+    with Server(program, folder, "--threads", 1) as running:
         yield running
 
 
@@ -52,11 +52,6 @@ def scheme(request: pytest.FixtureRequest) -> str:
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     with faultless_page(browser, server.url) as page:
         yield page
-
-
-def lines(page: Page, language: str) -> str:
-    part = page.locator("#panel .same details", has=page.locator("summary", has_text=language))
-    return part.locator("code").text_content() or ""
 
 
 def test_models_are_cards(page: Page, server: Server) -> None:
@@ -218,7 +213,7 @@ def test_tensors_go_in_as_json_and_come_out_as_a_table(page: Page, server: Serve
 def test_a_server_that_goes_away_is_missed(browser: Browser, program: Program, folder: Path) -> None:
     context = browser.new_context()
     page = context.new_page()
-    with serving(program, folder) as running:
+    with Server(program, folder, "--threads", 1) as running:
         page.goto(running.url)
         expect(page.locator("#health")).to_have_text("4 of 5 models ready")
     expect(page.locator("#health")).to_have_text(

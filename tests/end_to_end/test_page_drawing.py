@@ -12,7 +12,7 @@ from browsing import faultless_page, opened
 from faces import Program
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
-from serve_process import Server, serving
+from serving import Server
 from small_models import DigitsWorld
 
 pytestmark = pytest.mark.browser
@@ -28,7 +28,7 @@ def folder(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def server(program: Program, folder: Path) -> Iterator[Server]:
-    with serving(program, folder) as running:
+    with Server(program, folder, "--threads", 1) as running:
         yield running
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
 from faces import Program
-from served import Server
+from serving import Server, make_keys, wait_until
 from small_models import make_scale
 from small_texts import make_writer
 from tritonclient.utils import InferenceServerException
@@ -28,10 +25,8 @@ PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 @pytest.fixture(scope="module")
 def alice(program: Program, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The file of a key, and the key."""
-    made = subprocess.run(program.command("key", "alice"), capture_output=True, text=True, check=True)
     path = tmp_path_factory.mktemp("keys") / "keys.txt"
-    path.write_text(made.stderr)
-    return path, made.stdout.strip()
+    return path, make_keys(program, path, alice="")["alice"]
 
 
 @pytest.fixture(scope="module")
@@ -45,31 +40,29 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(program: Program, models: Path, alice: tuple[Path, str]) -> Iterator[Server]:
-    with Server.start(program, models, "--access-log", "--keys", alice[0]) as running:
+    with Server(program, models, "--json", "--access-log", "--keys", alice[0], grpc=True) as running:
         yield running
-        assert alice[1] not in json.dumps(running.log)
+        assert not any(alice[1] in one for one in running.log)
+
+
+def accesses(server: Server) -> list[dict[str, Any]]:
+    return [one for one in server.events if one["event"] == "access"]
 
 
 def line(server: Server, request_id: str) -> dict[str, Any]:
     """The one of that request."""
-    end = time.monotonic() + 60
-    while True:
-        found = [one for one in server.log if one["event"] == "access" and one["id"] == request_id]
-        if found:
-            assert len(found) == 1, found
-            return found[0]
-        assert time.monotonic() < end, f"no line of {request_id}: {server.log}"
-        time.sleep(0.01)
+
+    def found() -> list[dict[str, Any]]:
+        return [one for one in accesses(server) if one["id"] == request_id]
+
+    wait_until(found, f"the line of {request_id}")
+    (one,) = found()
+    return one
 
 
 def ask(server: Server, path: str, body: bytes | None = None, **headers: str) -> bytes:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    url = f"http://127.0.0.1:{server.http_port}{path}"
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, names), timeout=60) as reply:
-            return bytes(reply.read())
-    except HTTPError as refused:
-        return refused.read()
+    return server.ask(path, body, headers=names).body
 
 
 def test_an_answer_over_http(server: Server, alice: tuple[Path, str]) -> None:
@@ -94,7 +87,7 @@ def test_a_text_in_parts_is_one_line(server: Server, alice: tuple[Path, str]) ->
     one = line(server, "t-1")
     assert (one["status"], one["complete"], one["model"], one["version"]) == (200, True, "writer", 1)
     assert one["bytes_out"] > len(reply)
-    with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         longer = json.dumps({"model": "writer", "prompt": "once", "max_tokens": 40, "n": 64, "stream": True})
         head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {alice[1]}\r\n"
         head += f"X-Request-Id: t-2\r\nContent-Length: {len(longer)}\r\n\r\n"
@@ -131,24 +124,22 @@ def test_an_invalid_trace_is_ignored(server: Server, parent: str) -> None:
 
 
 def test_rubbish_leaves_one_line_without_control_characters(server: Server) -> None:
-    before = len([one for one in server.log if one["event"] == "access"])
+    before = len(accesses(server))
     for rubbish in (
         b"\x00\x1b[31m\r\n\r\n",
         b"GET /v2/health/live\x85\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ):
-        with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as client:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
             client.sendall(rubbish)
             assert client.recv(65536).startswith(b"HTTP/1.1 4")
-    end = time.monotonic() + 60
-    while len(lines := [one for one in server.log if one["event"] == "access"]) < before + 2:
-        assert time.monotonic() < end, server.log
-        time.sleep(0.01)
-    assert lines[before]["method"] is None and lines[before]["status"] == 400
-    assert not [one for one in server.log if one["event"] == "error"], "a line was no JSON"
+    wait_until(lambda: len(accesses(server)) >= before + 2, "their lines")
+    first = accesses(server)[before]
+    assert first["method"] is None and first["status"] == 400
+    assert not [one for one in server.events if one["event"] == "error"], "a line was no JSON"
 
 
 def test_a_client_that_goes_away_is_seen(server: Server, alice: tuple[Path, str]) -> None:
-    with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         head = f"POST /v2/models/scale/infer HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {alice[1]}\r\n"
         client.sendall((head + "X-Request-Id: gone\r\nContent-Length: 1000\r\n\r\nabc").encode())
         time.sleep(0.2)
@@ -185,31 +176,16 @@ def test_calls_over_grpc(server: Server, alice: tuple[Path, str]) -> None:
 
 
 def test_lines_for_people(program: Program, served_models: Path) -> None:
-    command = program.command("serve", "--port", 0, "--no-grpc", "--access-log", "--no-watch", served_models)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        port = 0
-        for text in process.stderr:
-            if "listening on " in text:
-                port = int(text.rpartition(":")[2].rstrip("/\n"))
-                break
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/v2/health/live", headers={"X-Request-Id": "p-1", "traceparent": PARENT}
-        )
-        urllib.request.urlopen(request, timeout=60).close()
-        found = ""
-        for text in process.stderr:
-            if "id=p-1" in text:
-                found = text
-                break
-        process.terminate()
+    with Server(program, served_models, "--access-log", "--no-watch", grpc=True) as server:
+        server.ask("/v2/health/live", headers={"X-Request-Id": "p-1", "traceparent": PARENT})
+        wait_until(lambda: any("id=p-1" in one for one in server.log), "the line")
+        (found,) = [one for one in server.log if "id=p-1" in one]
     assert '"GET /v2/health/live" 200 ' in found and " ms in=" in found
-    assert found.endswith(f" id=p-1 trace={TRACE}\n")
+    assert found.endswith(f" id=p-1 trace={TRACE}")
 
 
 def test_nothing_is_said_unless_it_is_asked_for(program: Program, served_models: Path) -> None:
-    with Server.start(program, served_models, "--no-grpc") as server:
+    with Server(program, served_models, "--json") as server:
         ask(server, "/v2", X_Request_Id="off")
-        server.ask_to_stop()
-        assert server.wait() == 0
-        assert not [one for one in server.log if one["event"] == "access"]
+        assert server.stop() == 0
+        assert accesses(server) == []

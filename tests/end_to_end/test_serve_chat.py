@@ -59,6 +59,14 @@ def _ids(chatter: TextWorld, messages: list[Any]) -> list[int]:
     return chatter.tokenizer.encode(text, add_special_tokens=False).ids
 
 
+def test_models_say_whose_messages_they_take(server: Server) -> None:
+    roles = {one["id"]: one["chat_roles"] for one in server.json("GET", "/v1/models")["data"]}
+    assert roles == {"chatter": ["system", "user", "assistant"], "writer": []}
+    for name, taken in roles.items():
+        for path in (name, f"{name}/versions/1"):
+            assert server.json("GET", f"/v1/models/{path}")["chat_roles"] == taken
+
+
 def test_an_answer_is_what_follows_the_template(
     client: openai.OpenAI, chatter: TextWorld, model: portfire.Model
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,30 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from faces import Program
 from PIL import Image
 from serving import Server, wait_until
-from small_models import DigitsWorld, make_scale, png
-from small_texts import make_classifier
+from small_models import DigitsWorld, png
 
 import portfire
-
-
-@pytest.fixture(scope="module")
-def models(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    (folder / "digits" / "10").mkdir(parents=True)
-    (folder / "digits" / "10" / "model.pt").write_bytes(digits.package.read_bytes())
-    make_classifier(folder / "bag")
-    make_scale(folder / "scale" / "1" / "model.pt")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(program: Program, models: Path) -> Iterator[Server]:
-    with Server(program, models) as running:
-        yield running
-        assert running.stop() == 0
 
 
 def explain(server: Server, path: str, body: bytes) -> Any:
@@ -65,8 +45,8 @@ def test_a_picture_s_map_is_what_hiding_its_patches_does(server: Server, digits:
     np.testing.assert_allclose(other["heatmap"]["values"], (p[0, 3] - p[1:, 3]).reshape(8, 8), atol=1e-4)
 
 
-def test_a_text_s_words_are_left_out_one_by_one(server: Server, models: Path) -> None:
-    bag = portfire.load(models / "bag")
+def test_a_text_s_words_are_left_out_one_by_one(server: Server, served_models: Path) -> None:
+    bag = portfire.load(served_models / "bag")
 
     def probability(text: str, label: str) -> float:
         return next(one.probability for one in bag.run(text, top_k=3).top if one.label == label)

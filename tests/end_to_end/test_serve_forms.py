@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +12,11 @@ import pytest
 from faces import Program
 from serving import Server, wait_until
 from small_models import DigitsWorld
-from small_served import make_pair
-from small_texts import make_classifier, make_writer
 
 import portfire
 
 BOUNDARY = "multipart/form-data; boundary=b"
 Part = tuple[str, str | None, bytes]  # its name, its file's name, its bytes
-
-
-@pytest.fixture(scope="module")
-def models(digits: DigitsWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    (folder / "digits" / "10").mkdir(parents=True)
-    (folder / "digits" / "10" / "model.pt").write_bytes(digits.package.read_bytes())
-    make_classifier(folder / "bag")
-    make_pair(folder / "pair")
-    make_writer(folder / "writer", "gpt")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(program: Program, models: Path) -> Iterator[Server]:
-    with Server(program, models) as running:
-        yield running
-        assert running.stop() == 0
 
 
 def expected(model: Path, inputs: list[Path] | list[str]) -> list[Any]:
@@ -74,17 +53,18 @@ def post(server: Server, path: str, parts: list[Part]) -> tuple[int, Any]:
 
 
 def test_curl_s_pictures_are_answered_in_their_order(
-    server: Server, models: Path, digits: DigitsWorld
+    server: Server, served_models: Path, digits: DigitsWorld
 ) -> None:
     pictures = list(digits.pictures[:20])
     forms = [part for path in pictures for part in ("-F", f"image=@{path}")]
     url = f"http://{server.address}/v1/models/digits"
     ran = subprocess.run(["curl", "-sS", *forms, f"{url}:run"], capture_output=True, check=True)
-    assert close(json.loads(ran.stdout), expected(models / "digits", pictures))
+    assert close(json.loads(ran.stdout), expected(served_models / "digits", pictures))
     one = ["curl", "-sS", *forms[:2], f"{url}/versions/10:run?top_k=1"]
     (answer,) = json.loads(subprocess.run(one, capture_output=True, check=True).stdout)
     assert (
-        len(answer["top"]) == 1 and answer["label"] == expected(models / "digits", pictures[:1])[0]["label"]
+        len(answer["top"]) == 1
+        and answer["label"] == expected(served_models / "digits", pictures[:1])[0]["label"]
     )
 
 
@@ -100,12 +80,12 @@ def test_they_share_batches(server: Server, digits: DigitsWorld) -> None:
     assert after[0] - before[0] == 64 and after[1] - before[1] < 32
 
 
-def test_texts_too(server: Server, models: Path) -> None:
+def test_texts_too(server: Server, served_models: Path) -> None:
     texts = ["w1 w2 w3", "w7", "nothing known, w8 and w9"]
     parts: list[Part] = [("text", None, text.encode()) for text in texts]
-    assert close(post(server, "/v1/models/bag:run", parts)[1], expected(models / "bag", texts))
+    assert close(post(server, "/v1/models/bag:run", parts)[1], expected(served_models / "bag", texts))
     _, written = post(server, "/v1/models/writer:run", [("text", None, b"the ")])
-    assert written == expected(models / "writer", ["the "])
+    assert written == expected(served_models / "writer", ["the "])
 
 
 def test_inputs_by_their_names(server: Server, tmp_path: Path) -> None:
@@ -184,9 +164,9 @@ def test_forms_that_are_none_are_refused(server: Server, content_type: str, body
     assert said in json.loads(reply)["error"] and b"\n" not in reply[:-1]
 
 
-def test_all_or_none_of_a_form_waits(program: Program, models: Path, digits: DigitsWorld) -> None:
+def test_all_or_none_of_a_form_waits(program: Program, served_models: Path, digits: DigitsWorld) -> None:
     parts: list[Part] = [("image", "a.png", digits.pictures[0].read_bytes())]
-    with Server(program, models, "--max-waiting", 4) as few:
+    with Server(program, served_models, "--max-waiting", 4) as few:
         status, reply = post(few, "/v1/models/digits:run", parts * 200)
         assert status == 429, reply
         # Those that had been taken are dropped when their turn comes.
@@ -194,8 +174,8 @@ def test_all_or_none_of_a_form_waits(program: Program, models: Path, digits: Dig
         assert len(post(few, "/v1/models/digits:run", parts)[1]) == 1
 
 
-def test_other_bodies_are_read_as_before(server: Server, models: Path, digits: DigitsWorld) -> None:
-    wanted = expected(models / "digits", [digits.pictures[0]])[0]
+def test_other_bodies_are_read_as_before(server: Server, served_models: Path, digits: DigitsWorld) -> None:
+    wanted = expected(served_models / "digits", [digits.pictures[0]])[0]
     for content_type in ("image/png", "application/json", "multipart/mixed; boundary=b", ""):
         headers = {"Content-Type": content_type} if content_type else {}
         status, reply = server.request(

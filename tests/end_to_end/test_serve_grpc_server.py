@@ -17,12 +17,12 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_client import SECONDS, collected, pictures, refused, tensor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from served import Server
+from serving import Server, wait_until
 from tritonclient.grpc import service_pb2
 
 
 def test_health_is_checked_and_watched(program: Program, served_models: Path) -> None:
-    with Server.start(program, served_models) as own, grpc.insecure_channel(own.grpc) as channel:
+    with Server(program, served_models, grpc=True) as own, grpc.insecure_channel(own.grpc) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         for service in ("", "inference.GRPCInferenceService"):
             answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=SECONDS)
@@ -63,7 +63,10 @@ def test_reflection_describes_every_service(grpc_server: Server) -> None:
 
 
 def test_stopping_lets_calls_end(program: Program, served_models: Path) -> None:
-    with Server.start(program, served_models) as own, triton.InferenceServerClient(own.grpc) as opened:
+    with (
+        Server(program, served_models, "--json", grpc=True) as own,
+        triton.InferenceServerClient(own.grpc) as opened,
+    ):
         ended: queue.Queue[Any] = queue.Queue()
         answers = collected(opened)  # an open stream holds nothing up
         opened.async_stream_infer("digits", [tensor("x", pictures(1))])
@@ -75,11 +78,11 @@ def test_stopping_lets_calls_end(program: Program, served_models: Path) -> None:
         own.ask_to_stop()
         assert [ended.get(timeout=SECONDS) for _ in range(3)] == [None] * 3
         assert own.wait() == 0
-        assert any(line["event"] == "stopped" for line in own.log)
+        assert any(line["event"] == "stopped" for line in own.events)
 
 
 def test_what_takes_longer_than_the_limit_is_cancelled(program: Program, served_models: Path) -> None:
-    with Server.start(program, served_models, "--drain-seconds", 0) as own:
+    with Server(program, served_models, "--drain-seconds", 0, grpc=True) as own:
         opened = triton.InferenceServerClient(own.grpc)
         ended: queue.Queue[Any] = queue.Queue()
         zeros = tensor("x", np.zeros((256, 256), np.float32))
@@ -100,8 +103,8 @@ def test_a_port_that_is_taken_is_said_in_one_line(
 
 
 def test_http_alone(program: Program, served_models: Path) -> None:
-    with Server.start(program, served_models, "--no-grpc") as own:
-        assert own.http_port and not own.grpc_port
+    with Server(program, served_models) as own:
+        assert not any("grpc://" in line for line in own.log)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_tls_with_certificates_of_both_sides(program: Program, served_models: Path, keys: Path) -> None:
     options = ["--tls-certificate", keys / "server.pem", "--tls-key", keys / "server.key"]
-    with Server.start(program, served_models, *options, "--tls-clients", keys / "ca.pem") as own:
+    with Server(program, served_models, *options, "--tls-clients", keys / "ca.pem", grpc=True) as own:
+        wait_until(lambda: any(line.endswith("digits/10: ready") for line in own.log), "the model")
         address = f"localhost:{own.grpc_port}"
         files = {"root_certificates": str(keys / "ca.pem")}
         mine = {"private_key": str(keys / "client.key"), "certificate_chain": str(keys / "client.pem")}

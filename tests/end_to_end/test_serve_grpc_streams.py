@@ -13,7 +13,7 @@ import pytest
 import tritonclient.grpc as triton
 from faces import Program
 from grpc_client import SECONDS, collected, pictures, refused, tensor, text
-from served import Server
+from serving import Server
 from small_texts import CONTEXT
 
 import portfire
@@ -110,7 +110,7 @@ def test_what_is_late_is_not_begun(grpc_server: Server, client: triton.Inference
 def test_what_nobody_waits_for_is_not_begun(program: Program, served_models: Path) -> None:
     zeros = tensor("x", np.zeros((256, 256), np.float32))
     errors: queue.Queue[Any] = queue.Queue()
-    with Server.start(program, served_models) as own, triton.InferenceServerClient(own.grpc) as client:
+    with Server(program, served_models, grpc=True) as own, triton.InferenceServerClient(own.grpc) as client:
         running = [
             client.async_infer("slow", [zeros], callback=lambda result, error: errors.put(error))
             for _ in range(12)
@@ -130,7 +130,7 @@ def test_what_nobody_waits_for_is_not_begun(program: Program, served_models: Pat
 def test_calls_of_a_slow_model_hold_up_no_other(program: Program, served_models: Path) -> None:
     zeros = tensor("x", np.zeros((256, 256), np.float32))
     errors: queue.Queue[Any] = queue.Queue()
-    with Server.start(program, served_models) as own, triton.InferenceServerClient(own.grpc) as client:
+    with Server(program, served_models, grpc=True) as own, triton.InferenceServerClient(own.grpc) as client:
         for _ in range(150):
             client.async_infer("slow", [zeros], callback=lambda result, error: errors.put(error))
         client.infer("digits", [tensor("x", pictures(1))], client_timeout=SECONDS)

@@ -86,7 +86,7 @@ def deep(depth: int) -> bytes:
     ],
 )
 def test_bodies(server: Server, body: bytes, headers: tuple[str, ...], status: int) -> None:
-    reply = server.ask(post(INFER, body, "Connection: close", *headers))
+    reply = server.send(post(INFER, body, "Connection: close", *headers))
     assert status_of(reply) == status, reply[:300]
     assert json.loads(reply.split(b"\r\n\r\n", 1)[1])["code"]
 
@@ -103,25 +103,25 @@ def test_bodies_of_texts(server: Server, path: str) -> None:
         b'{"model":"writer","prompt":["a"],"n":1000000}',
         b'{"model":"writer","text_input":"a","prompt":"a","max_tokens":-5,"parameters":{"max_tokens":-5}}',
     ):
-        reply = server.ask(post(path, body, "Connection: close"))
+        reply = server.send(post(path, body, "Connection: close"))
         assert status_of(reply) in (400, 501), (body[:50], reply[:300])
         assert b'"error"' in reply
-    assert status_of(server.ask(post("/v2/repository/index", deep(500_000), "Connection: close"))) == 400
+    assert status_of(server.send(post("/v2/repository/index", deep(500_000), "Connection: close"))) == 400
 
 
 @pytest.mark.uninstrumented
 def test_a_body_of_fifty_megabytes_is_refused_and_the_refusal_seen(server: Server) -> None:
     before = server.resident()
     for _ in range(3):
-        reply = server.ask(post(INFER, b"x" * (50 << 20)))
+        reply = server.send(post(INFER, b"x" * (50 << 20)))
         assert status_of(reply) == 413 and b"--max-body" in reply
     assert server.resident() < before + (20 << 20)
 
 
 def test_long_heads_are_refused(server: Server) -> None:
-    assert status_of(server.ask(LIVE + b"A: " + b"x" * 100_000 + b"\r\n\r\n")) == 431
-    assert status_of(server.ask(LIVE + b"A: b\r\n" * 50_000 + b"\r\n")) == 431
-    assert status_of(server.ask(b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")) == 431
+    assert status_of(server.send(LIVE + b"A: " + b"x" * 100_000 + b"\r\n\r\n")) == 431
+    assert status_of(server.send(LIVE + b"A: b\r\n" * 50_000 + b"\r\n")) == 431
+    assert status_of(server.send(b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")) == 431
 
 
 def test_nothing_is_smuggled(server: Server) -> None:
@@ -137,14 +137,14 @@ def test_nothing_is_smuggled(server: Server) -> None:
         b"Content-Length: +0\r\n\r\n",
         b"Content-Length: 0,0\r\n\r\n",
     ):
-        reply = server.ask(b"POST " + INFER.encode() + b" HTTP/1.1\r\nHost: localhost\r\n" + head + inner)
+        reply = server.send(b"POST " + INFER.encode() + b" HTTP/1.1\r\nHost: localhost\r\n" + head + inner)
         assert status_of(reply) in (400, 501), (head, reply)
         assert reply.count(b"HTTP/1.1 ") == 1, (head, reply)
 
 
 def test_rubbish(server: Server) -> None:
     for seed in range(20):
-        reply = server.ask(np.random.default_rng(seed).bytes(2000) + b"\r\n\r\n")
+        reply = server.send(np.random.default_rng(seed).bytes(2000) + b"\r\n\r\n")
         assert status_of(reply) in (0, 400, 431, 505), reply[:200]
 
 

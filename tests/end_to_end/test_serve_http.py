@@ -232,7 +232,7 @@ def test_methods_and_paths(server: Server) -> None:
     assert server.request("DELETE", "/v2")[0] == 405
     assert server.request("OPTIONS", "/v2/models/digits/infer") == (204, b"")
     assert server.request("HEAD", "/v2/models/digits") == (200, b"")
-    assert server.ask(b"GET /v2 HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+    assert server.send(b"GET /v2 HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
     for path in (
         "/v2/../v2",
         "/%2e%2e/etc/passwd",
@@ -242,7 +242,7 @@ def test_methods_and_paths(server: Server) -> None:
     ):
         assert server.get(path)[0] in (400, 404), path
     assert (
-        status_of(server.ask(b"GET http://h/v2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+        status_of(server.send(b"GET http://h/v2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
         == 200
     )
 
@@ -255,7 +255,7 @@ def test_replies_are_compressed_where_that_is_accepted(server: Server, model: po
     }
     data = gzip.compress(json.dumps(body).encode())
     head = ("Content-Encoding: gzip", "Accept-Encoding: br, gzip", "Connection: close")
-    head_of_reply, packed = server.ask(post("/v2/models/digits/infer", data, *head)).split(b"\r\n\r\n", 1)
+    head_of_reply, packed = server.send(post("/v2/models/digits/infer", data, *head)).split(b"\r\n\r\n", 1)
     assert b"Content-Encoding: gzip" in head_of_reply
     assert json.loads(gzip.decompress(packed))["outputs"][0]["shape"][0] == 64
 
@@ -311,8 +311,8 @@ def test_tls_and_clients_with_certificates(program: Program, models: Path, certi
     trusting = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
     with Server(program, models / "digits", *own) as server:
         assert status_of(over_tls(server, trusting, ask)) == 200
-        server.ask(ask)  # in the clear: whatever comes, the server goes on
-        server.ask(b"\x16\x03\x01\xff\xff" + bytes(300))
+        server.send(ask)  # in the clear: whatever comes, the server goes on
+        server.send(b"\x16\x03\x01\xff\xff" + bytes(300))
         with pytest.raises(ssl.SSLError):
             over_tls(server, ssl.create_default_context(), ask)
         assert status_of(over_tls(server, trusting, ask)) == 200

@@ -4,46 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import HTTPError
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
 from faces import Program
-from served import Server
+from serving import Server, make_keys
 from tritonclient.utils import InferenceServerException
-
-
-def _key(program: Program, name: str) -> tuple[str, str]:
-    """A key, and what the file holds of it."""
-    done = subprocess.run(program.command("key", name), capture_output=True, text=True, check=True)
-    return done.stdout.strip(), done.stderr.strip()
 
 
 @pytest.fixture(scope="module")
 def keys(
     program: Program, served_models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, dict[str, str]]]:
-    made = {name: _key(program, name) for name in ("plain", "slow", "control")}
     path = tmp_path_factory.mktemp("keys") / "keys.txt"
-    path.write_text(f"# who\n{made['plain'][1]}\n{made['slow'][1]}:rate=1\n{made['control'][1]}:control\n")
-    assert not any(key in path.read_text() for key, _ in made.values())
-    with Server.start(program, served_models, "--keys", path) as server:
-        yield server, {name: key for name, (key, _) in made.items()}
+    made = make_keys(program, path, plain="", slow=":rate=1", control=":control")
+    path.write_text(f"# who\n{path.read_text()}")
+    with Server(program, served_models, "--keys", path, grpc=True) as server:
+        yield server, made
 
 
 def _status(server: Server, path: str, headers: dict[str, str], method: str = "GET") -> int:
-    url = f"http://127.0.0.1:{server.http_port}{path}"
-    request = urllib.request.Request(url, headers=headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            return int(reply.status)
-    except HTTPError as error:
-        return error.code
+    return server.ask(path, None, method, headers).status
 
 
 def test_http_asks_for_a_key(keys: tuple[Server, dict[str, str]]) -> None:
@@ -60,7 +44,7 @@ def test_http_asks_for_a_key(keys: tuple[Server, dict[str, str]]) -> None:
 
 def _answer(server: Server, request: bytes, then: bytes = b"") -> bytes:
     """All that comes back before the server closes; an error where it is lost by a reset."""
-    with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(request)
         got = client.recv(65536) if not then else b""
         with contextlib.suppress(BrokenPipeError):
@@ -110,7 +94,7 @@ def test_pages_of_other_sites_may_not_ask(keys: tuple[Server, dict[str, str]]) -
     server, key = keys
     known = {"X-API-Key": key["plain"]}
     assert _status(server, "/v2", known | {"Origin": "http://elsewhere.example"}) == 403
-    assert _status(server, "/v2", known | {"Origin": f"http://127.0.0.1:{server.http_port}"}) == 200
+    assert _status(server, "/v2", known | {"Origin": f"http://127.0.0.1:{server.port}"}) == 200
 
 
 def test_grpc_asks_for_a_key(keys: tuple[Server, dict[str, str]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kserve_picture import picture
-from served import Server
+from serving import Server
 
 import portfire
 
@@ -25,7 +25,7 @@ def found(grpc_server: Server) -> Any:
     if not python:
         pytest.skip("PORTFIRE_KSERVE names no interpreter that has kserve: see requirements-kserve.txt")
     ran = subprocess.run(
-        [python, _HERE / "kserve_client.py", f"127.0.0.1:{grpc_server.http_port}", grpc_server.grpc],
+        [python, _HERE / "kserve_client.py", f"127.0.0.1:{grpc_server.port}", grpc_server.grpc],
         capture_output=True,
         text=True,
         timeout=300,

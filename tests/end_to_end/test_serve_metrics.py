@@ -12,15 +12,26 @@ import pytest
 from faces import Program
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from serve_process import Server, serving
-from small_models import DigitsWorld
+from serving import Server
+from small_models import DigitsWorld, make_columns
 from small_texts import make_writer
 
 _DASHBOARD = Path(__file__).parents[2] / "tools/deploy/grafana.json"
 # https://prometheus.io/docs/practices/naming: base units, and _total for what counts.
-_UNITS = ("_seconds", "_bytes", "_total", "_info", "_samples", "_length", "_limit", "_fds", "_threads")
+_UNITS = (
+    "_seconds",
+    "_bytes",
+    "_total",
+    "_info",
+    "_samples",
+    "_length",
+    "_limit",
+    "_fds",
+    "_threads",
+    "_ratio",
+)
 _BARE = {"portfire_ready", "portfire_processors", "portfire_model_state", "portfire_text_sequences"}
-_BARE |= {"portfire_http_open_connections"}
+_BARE |= {"portfire_http_open_connections", "portfire_input_drift"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +44,10 @@ def server(
     (folder / "broken" / "1" / "model.pt").write_text("no package")
     (folder / "digits" / "10").mkdir(parents=True)
     (folder / "digits" / "10" / "model.pt").write_bytes(digits.package.read_bytes())
-    with serving(program, folder) as running:
+    columns = make_columns(folder / "columns" / "1" / "model.pt")
+    with Server(program, folder, "--threads", 1) as running:
+        enough = json.dumps({"x": columns[:250].tolist()}).encode()
+        assert running.ask("/v1/models/columns:run", enough).status == 200
         yield running
 
 
@@ -116,7 +130,8 @@ def test_every_version_has_one_state(server: Server) -> None:
         states.setdefault(sample.labels["model"], [])
         if sample.value == 1:
             states[sample.labels["model"]].append(sample.labels["state"])
-    assert states == {"broken": ["failed"], "digits": ["ready"], "letters-gpt": ["ready"]}
+    ready = {name: ["ready"] for name in ("columns", "digits", "letters-gpt")}
+    assert states == {"broken": ["failed"], **ready}
 
 
 def test_a_histogram_is_cumulative_and_ends_with_all(server: Server, digits: DigitsWorld) -> None:

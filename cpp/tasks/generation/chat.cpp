@@ -66,6 +66,7 @@ ChatText content_of(const std::string& content) {
 void check(const ChatSpec& chat, std::span<const ChatMessage> messages) {
   std::size_t turns = 0;
   for (std::size_t k = 0; k < messages.size(); ++k) {
+    if (const auto at = find_invalid_utf8(messages[k].content)) refuse(k, cat("the content is not UTF-8 at byte ", *at));
     const std::string& role = messages[k].role;
     if (role == "system") {
       if (!chat.system) refuse(k, "the model's template has no system message; say it in the user's");

@@ -37,6 +37,20 @@ function forWriting(info, prompt, options) {
   };
 }
 
+function forChat(info, messages, options) {
+  const { max_tokens, top_k, ...others } = options;
+  const body = JSON.stringify({ model: info.name, messages, stream: true, ...options });
+  const key = hasKey() ? 'os.environ["PORTFIRE_KEY"]' : '"none"';
+  const named = Object.entries({ max_tokens, ...others }).map(([name, value]) => `${name}=${value}`).join(", ");
+  const fields = Object.entries({ max_new_tokens: max_tokens, top_k, ...others }).map(([name, value]) => `  options.${name} = ${value};`).join("\n");
+  const said = (spelt) => messages.map(({ role, content }) => `    ${spelt(role, content)},`).join("\n");
+  return {
+    curl: `curl --no-buffer --data ${shell(body)} \\\n  ${location.origin}/v1/chat/completions`,
+    Python: `${hasKey() ? "import os\n\n" : ""}from openai import OpenAI\n\nclient = OpenAI(base_url="${location.origin}/v1", api_key=${key})\nmessages = [\n${said((role, content) => `{"role": "${role}", "content": ${python(content)}}`)}\n]\nanswer = client.chat.completions.create(\n    model=${python(info.name)}, messages=messages, stream=True,\n    ${named}, extra_body={"top_k": ${top_k}},\n)\nfor event in answer:\n    print(event.choices[0].delta.content or "", end="", flush=True)`,
+    "C++": `#include <iostream>\n#include <portfire/chat.h>\n\nint main() {\n  const auto model = portfire::Model::load("models/${info.name}");\n  portfire::GenerateOptions options;\n${fields}\n  const std::vector<portfire::ChatMessage> messages{\n${said((role, content) => `{"${role}", ${cpp(content)}}`)}\n  };\n  auto answer = portfire::chat_stream(model, messages, options);\n  while (const auto part = answer.next()) std::cout << *part << std::flush;\n}`,
+  };
+}
+
 function forTensors(info) {
   const inputs = info.signature.inputs;
   const shape = (spec) => spec.shape.map((size) => (typeof size === "number" ? size : 1)).join(", ");
@@ -51,7 +65,7 @@ function forTensors(info) {
 
 /** A panel with the three, and buttons to copy them. `update` takes what the form holds. */
 export function codeArea(info, kind) {
-  const makers = { image: (file) => forFile(info, file ?? "picture.png"), text: (text) => forText(info, text), writing: (prompt, options) => forWriting(info, prompt, options), tensor: () => forTensors(info) };
+  const makers = { image: (file) => forFile(info, file ?? "picture.png"), text: (text) => forText(info, text), writing: (prompt, options) => forWriting(info, prompt, options), chat: (messages, options) => forChat(info, messages, options), tensor: () => forTensors(info) };
   const boxes = new Map();
   const sections = ["curl", "Python", "C++"].map((name) => {
     const text = h("code", {});

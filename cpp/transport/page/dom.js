@@ -12,6 +12,15 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Radio buttons in a row; `change` gets the number of the one that is taken. */
+export function choice(legend, names, chosen, change) {
+  const buttons = names.map((name, k) => {
+    const radio = h("input", { type: "radio", name: "source", id: `source-${k}`, checked: k === chosen, onchange: () => change(k) });
+    return h("span", {}, radio, h("label", { for: `source-${k}` }, name));
+  });
+  return h("fieldset", { class: "choice" }, h("legend", {}, legend), buttons);
+}
+
 const counts = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 export const count = (value) => counts.format(value).replace("K", "k");
 
@@ -50,10 +59,11 @@ export function dtype(datatype) {
 
 /** What a reply that is no answer says, in a sentence. */
 export async function sentence(reply) {
-  const text = await reply.text();
+  const body = await reply.text();
   try {
-    const { error } = JSON.parse(text);
-    if (typeof error === "string") return capital(error);
+    const { error } = JSON.parse(body);
+    const text = error?.message ?? error; // OpenAI's routes have it within
+    if (typeof text === "string") return capital(text);
   } catch {
     // not one of the server's own errors
   }
@@ -61,8 +71,8 @@ export async function sentence(reply) {
 }
 
 export function capital(text) {
-  // The server calls what it was sent "body"; any other word before a colon is a name.
-  const plain = text.replace(/^body: not /, "this is not ").replace(/^body: /, "");
+  // The server calls what it was sent "body" or "messages"; any other word before a colon is a name.
+  const plain = text.replace(/^body: not /, "this is not ").replace(/^(body|messages): /, "");
   const whole = /^\S+:/.test(plain) ? plain : plain.charAt(0).toUpperCase() + plain.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

@@ -1,8 +1,9 @@
 // For each model the form that its package asks for.
 
 import { answerArea, answerOf, tensors, took } from "./answers.js";
+import { chatForm } from "./chat_form.js";
 import { codeArea } from "./code.js";
-import { dtype, h, sentence, unreachable } from "./dom.js";
+import { choice, dtype, h, sentence, unreachable } from "./dom.js";
 import { drawing } from "./draw.js";
 import { explanation } from "./explain.js";
 import { ask as fetched } from "./key.js";
@@ -11,7 +12,7 @@ import { writingForm } from "./text_form.js";
 const MOST_NUMBERS = 4096; // that are written out for a tensor
 
 export function formFor(info) {
-  if (info.task === "text-generation") return writingForm(info);
+  if (info.task === "text-generation") return info.chat_roles?.length ? chatOrWriting(info) : writingForm(info);
   if (info.input.kind === "image") return imageForm(info);
   if (info.input.kind === "text") return textForm(info);
   return tensorForm(info);
@@ -47,6 +48,13 @@ function asking(area) {
     if (own === last) area.busy(false);
   };
   return { ask, forget };
+}
+
+/** One of them is in the page at a time, for both have the same sliders. */
+function chatOrWriting(info) {
+  const forms = [chatForm(info), writingForm(info)];
+  const place = h("div", {}, forms[0]);
+  return h("div", { class: "either" }, choice("What to do", ["Conversation", "Text"], 0, (k) => place.replaceChildren(forms[k])), place);
 }
 
 const explainUrl = (info) => `/v1/models/${encodeURIComponent(info.name)}:explain`;
@@ -114,12 +122,9 @@ function imageForm(info) {
     h("button", { type: "button", onclick: () => { sheet.clear(); empty(); } }, "Clear")));
 
   const drawsFirst = info.labels?.length > 0 && info.labels.every((label) => [...label].length === 1);
-  const parts = [["Draw", draw], ["Picture", drop]];
-  const choices = h("fieldset", { class: "choice" }, h("legend", {}, "What to look at"), parts.map(([name, element], k) => {
-    const radio = h("input", { type: "radio", name: "source", id: `source-${k}`, checked: drawsFirst === (k === 0), onchange: () => parts.forEach(([, other]) => (other.hidden = other !== element)) });
-    element.hidden = drawsFirst !== (k === 0);
-    return [radio, h("label", { for: `source-${k}` }, name)];
-  }));
+  const show = (k) => [draw, drop].forEach((element, other) => (element.hidden = other !== k));
+  const choices = choice("What to look at", ["Draw", "Picture"], drawsFirst ? 0 : 1, show);
+  show(drawsFirst ? 0 : 1);
   return h("div", { class: "try" }, h("form", { class: "form", onsubmit: (event) => event.preventDefault() }, choices, draw, drop, info.task === "image-classification" ? h("div", { class: "buttons" }, explain) : null), area.element, code.element);
 }
 

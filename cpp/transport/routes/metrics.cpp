@@ -3,6 +3,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,6 +94,39 @@ void add_texts(Exposition& out, const std::vector<Served>& all) {
   each([&](const Labels& labels, const serving::TextCounters& counters) { out.sample(labels, static_cast<double>(counters.generated_tokens.load())); });
 }
 
+void add_drift(Exposition& out, const std::vector<Served>& all) {
+  struct Row {
+    Labels labels;
+    const serving::Drift* drift;
+    const Quantity* quantity;
+    serving::Drift::Seen seen;
+  };
+  std::vector<Row> rows;
+  for (const Served& one : all) {
+    const serving::Drift* drift = one->batcher().drift().get();
+    if (drift == nullptr) continue;
+    std::vector<serving::Drift::Seen> seen = drift->seen();
+    for (std::size_t k = 0; k < seen.size(); ++k) {
+      const Quantity& quantity = drift->quantities()[k];
+      rows.push_back({with(labels_of(*one), "quantity", quantity.name()), drift, &quantity, std::move(seen[k])});
+    }
+  }
+  out.family("portfire_input_bin_total", "counter", "Samples by the bin that a quantity of theirs fell into; the bins are the package's.");
+  for (const Row& row : rows) {
+    for (std::size_t k = 0; k < row.seen.counts.size(); ++k) out.sample(with(row.labels, "bin", row.drift->bin_name(*row.quantity, k)), static_cast<double>(row.seen.counts[k]));
+  }
+  out.family("portfire_input_bin_expected_ratio", "gauge", "Which share of the samples that the package was made with fell into each bin.");
+  for (const Row& row : rows) {
+    const std::vector<std::int64_t>& counts = row.quantity->counts;
+    const double all_counts = std::accumulate(counts.begin(), counts.end(), 0.0);
+    for (std::size_t k = 0; k < counts.size(); ++k) out.sample(with(row.labels, "bin", row.drift->bin_name(*row.quantity, k)), static_cast<double>(counts[k]) / all_counts);
+  }
+  out.family("portfire_input_drift", "gauge", "Population stability index of the last 1,000 samples against those shares; missing until there are 200.");
+  for (const Row& row : rows) {
+    if (row.seen.index) out.sample(row.labels, *row.seen.index);
+  }
+}
+
 void add_models(Exposition& out, const serving::Repository& repository, const std::vector<Served>& all) {
   out.family("portfire_model_state", "gauge", "1 for the state that a version is in.");
   constexpr std::array kStates{std::pair(VersionState::kLoading, "loading"), std::pair(VersionState::kReady, "ready"), std::pair(VersionState::kFailed, "failed"),
@@ -133,6 +167,7 @@ std::string metrics(const Site& site, const http::ServerStats& connections) {
   add_requests(out, all);
   add_batches(out, all);
   add_texts(out, all);
+  add_drift(out, all);
   out.single("portfire_http_open_connections", "gauge", "HTTP connections that are open.", static_cast<double>(connections.connections));
   out.single("portfire_http_connections_total", "counter", "HTTP connections that were accepted.", static_cast<double>(connections.accepted));
   out.single("portfire_http_requests_total", "counter", "HTTP requests whose head came, to any path.", static_cast<double>(connections.requests));

@@ -102,6 +102,7 @@ void send_info(const Call& call, const Site& site, const Served& served) {
                    {"name", served->name()}, {"version", std::to_string(served->version())}, {"versions", std::move(versions)}, {"state", "READY"}, {"ready", true},
                    {"task", info.task}, {"description", ""}, {"licence", ""}, {"input", {{"kind", "tensor"}}}};
   if (info.manifest) add_manifest(out, *info.manifest);
+  if (served->writes_text()) out["chat_roles"] = served->text().chat_roles();
   const MethodSpec none{};
   const MethodSpec& forward = info.signature ? *info.signature : none;
   out["signature"] = {{"inputs", described(forward.inputs)}, {"outputs", described(forward.outputs)}};

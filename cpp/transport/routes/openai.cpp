@@ -210,7 +210,9 @@ void list(const Call& call, const Site& site) {
   const std::int64_t started = seconds_now() - std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - site.started).count();
   for (const Served& served : site.repository.served()) {
     if (std::exchange(last, served->name()) == served->name()) continue;
-    models.push_back({{"id", served->name()}, {"object", "model"}, {"created", started}, {"owned_by", "portfire"}, {"task", served->info().task}});
+    ordered_json model{{"id", served->name()}, {"object", "model"}, {"created", started}, {"owned_by", "portfire"}, {"task", served->info().task}};
+    if (served->writes_text()) model["chat_roles"] = served->text().chat_roles();
+    models.push_back(std::move(model));
   }
   call.reply(dumped({{"object", "list"}, {"data", std::move(models)}}));
 }

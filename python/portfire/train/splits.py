@@ -7,6 +7,9 @@ from collections.abc import Hashable, Sequence
 from torch import Tensor
 
 from portfire import InvalidArgumentError
+from portfire._statistics import LEAST_STATISTICS
+
+_MOST_STATISTICS = 1000
 
 
 def stratified_split(
@@ -43,6 +46,13 @@ def _members(targets: Tensor, groups: Sequence[Hashable] | None) -> list[list[in
     for k, group in enumerate(groups):
         members.setdefault(group, []).append(k)
     return list(members.values())
+
+
+def for_statistics(count: int) -> list[int]:
+    """Which of `count` held-out samples a package's statistics are made of, evenly spread; none where there
+    are too few."""
+    most = min(count, _MOST_STATISTICS)
+    return [k * count // most for k in range(most)] if count >= LEAST_STATISTICS else []
 
 
 def one_of_each_first(targets: Tensor) -> list[int]:

@@ -55,6 +55,19 @@ std::vector<std::string> told(const std::vector<Outcome>& outcomes) {
 
 using Strings = std::vector<std::string>;
 
+TEST(Pipeline, ShowsWhatEachInputBecomes) {
+  const Greys greys(2);
+  std::vector<Input> inputs = pictures({3, 5, 6});
+  inputs.insert(inputs.begin() + 1, Input::text("no picture"));
+  std::vector<std::pair<std::size_t, float>> shown;
+  const Look look = [&](std::size_t input, std::span<const Tensor> decoded, std::span<const Tensor> sample) {
+    EXPECT_EQ(decoded[0].shape(), (Dims{2, 2, 3}));
+    shown.emplace_back(input, sample[0].values<float>()[0]);
+  };
+  EXPECT_EQ(greys.pipeline.run_each(inputs, {}, nullptr, look).size(), 4U);
+  EXPECT_EQ(shown, (std::vector<std::pair<std::size_t, float>>{{0, 3.0F}, {2, 5.0F}, {3, 6.0F}}));
+}
+
 TEST(Pipeline, AnswersNothingWithNothing) {
   const Greys greys(4);
   EXPECT_TRUE(greys.run({}).empty());

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ def test_a_run_writes_package_card_and_pictures(tmp_path: Path) -> None:
     assert record["config"]["train"]["epochs"] == 4 == len(record["curve"])
     assert sum(map(sum, record["metrics"]["confusion"])) == 360
     assert record["latency"]["forward_us"] > 0
+    with zipfile.ZipFile(result.package) as package:
+        (name,) = [name for name in package.namelist() if name.endswith("assets/input_statistics.json")]
+        quantities = json.loads(package.read(name))["quantities"]
+    assert [one["measure"] for one in quantities] == ["mean", "spread", "answer"]
+    assert [sum(one["counts"]) for one in quantities] == [360] * 3
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import random
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,20 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
+def statistics(result: RunResult) -> list[dict[str, Any]]:
+    with zipfile.ZipFile(result.package) as package:
+        names = [name for name in package.namelist() if name.endswith("assets/input_statistics.json")]
+        return json.loads(package.read(names[0]))["quantities"] if names else []
+
+
+def test_a_run_with_many_texts_writes_their_statistics(tmp_path: Path) -> None:
+    config = counted()
+    result = run(replace(config, data=replace(config.data, held_out=0.6)), tmp_path)
+    found = statistics(result)
+    assert {"tokens", "answer"} <= {one["measure"] for one in found}
+    assert {sum(one["counts"]) for one in found} == {120}
+
+
 def test_a_run_writes_package_card_and_pictures(tmp_path: Path) -> None:
     result = run(counted(), tmp_path, command="portfire-train text-classification --preset quick")
     folder = tmp_path / "models" / "quick"
@@ -103,6 +118,7 @@ def test_a_run_writes_package_card_and_pictures(tmp_path: Path) -> None:
     assert record["data"]["name"] == "texts.csv"
     assert len(record["data"]["sha256"]) == 64
     assert record["calibration"]["temperature"] > 0
+    assert not statistics(result)  # forty texts are too few
     assert result.metrics.accuracy > 0.95
 
 

@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
 import portfire
-from portfire.train.splits import one_of_each_first, stratified_split
+from portfire.train.splits import for_statistics, one_of_each_first, stratified_split
 
 
 def test_the_split_is_the_same_every_time_and_without_overlap() -> None:
@@ -36,3 +38,11 @@ def test_too_few_of_a_class_are_named() -> None:
 
 def test_one_of_each_class_comes_first() -> None:
     assert one_of_each_first(torch.tensor([1, 1, 0, 1, 0, 2])) == [0, 2, 5, 1, 4, 3]
+
+
+def test_statistics_are_of_at_most_a_thousand_evenly_spread() -> None:
+    assert for_statistics(99) == []
+    assert for_statistics(100) == list(range(100))
+    many = for_statistics(2500)
+    assert len(many) == 1000 and many[0] == 0 and many[-1] == 2497
+    assert {b - a for a, b in pairwise(many)} == {2, 3}

@@ -17,7 +17,7 @@ from portfire.train.latency import measure_latency
 from portfire.train.loop import fit, is_main
 from portfire.train.metrics import Metrics, classification_metrics
 from portfire.train.run import Recipe, RunOptions, RunResult
-from portfire.train.splits import one_of_each_first, stratified_split
+from portfire.train.splits import for_statistics, one_of_each_first, stratified_split
 
 _EVALUATION_BATCH = 256
 _GOLDEN_SIDE = 256  # pixels; larger golden pictures are made smaller first
@@ -60,6 +60,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
     summary = card.summary(pictures)
     command = options.command or f"portfire-train {RECIPE.name} --preset {config.name}"
     origin = provenance(RECIPE.name, config, summary, command)
+    measured = for_statistics(len(pictures.held_out))
     golden = golden_pictures(pictures.held_out, config.golden)
     portfire.package(
         model,
@@ -70,6 +71,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         golden=golden,
         licence=config.licence,
         formats=("torchscript", "graph"),
+        statistics=(pictures.held_out.image(k).contiguous() for k in measured) if measured else None,
         description=config.description,
         provenance={
             **origin,

@@ -19,7 +19,7 @@ from portfire.train.latency import measure_latency
 from portfire.train.loop import fit, is_main
 from portfire.train.metrics import classification_metrics
 from portfire.train.run import Recipe, RunOptions, RunResult
-from portfire.train.splits import one_of_each_first, stratified_split
+from portfire.train.splits import for_statistics, one_of_each_first, stratified_split
 
 _EVALUATION_BATCH = 256
 
@@ -110,6 +110,7 @@ def run(config: Config, options: RunOptions) -> RunResult | None:
         golden=golden,
         licence=config.licence,
         formats=("torchscript", "graph"),
+        statistics=[texts.held_out.texts[k] for k in for_statistics(len(texts.held_out))] or None,
         description=config.description,
         provenance={
             **origin,

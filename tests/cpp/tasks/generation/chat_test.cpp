@@ -65,6 +65,7 @@ TEST(Chat, RefusesWhatItHasNoFormFor) {
   refused(kLines, {{"user", "a"}, {"assistant", "b"}}, "messages does not end with a user's");
   refused(kLines, {{"user", "a"}, {"system", "s"}, {"user", "b"}}, "messages[1]: a system message within the conversation");
   refused(kLines, {{"king", "a"}}, "messages[0]: the role \"king\" is not known");
+  refused(kLines, {{"system", "s"}, {"user", "a\xff"}}, "messages[1]: the content is not UTF-8 at byte 1");
   refused(turns, {{"system", "s"}, {"user", "a"}}, "messages[0]: the model's template has no system message");
   refused(turns, {{"user", "a"}, {"user", "b"}}, "messages[1]: the role is user where assistant is needed");
   refused(turns, {{"assistant", "a"}, {"user", "b"}}, "messages[0]: the role is assistant where user is needed");
