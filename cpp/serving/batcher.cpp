@@ -62,10 +62,10 @@ void Batcher::submit(std::shared_ptr<Job> job) {
     }
     const auto after = std::find_if(waiting_.rbegin(), waiting_.rend(), [&](const auto& other) { return other->priority >= job->priority; });
     waiting_.insert(after.base(), std::move(job));
-    const int most = is_long() ? crew_.processors() : 1;
-    const bool full = static_cast<std::int64_t>(waiting_.size()) >= max_batch_ && options_.max_delay.count() > 0 && posted_ == most;
-    if (posted_ >= most && !full) return;
-    if (full && static_cast<std::int64_t>(waiting_.size()) != max_batch_) return;  // once for each that fills up
+    const auto waiting = static_cast<std::int64_t>(waiting_.size());
+    const bool may_join = posted_ < (is_long() || cost_.is_much(waiting) ? crew_.processors() : 1);
+    const bool just_full = waiting == max_batch_ && options_.max_delay.count() > 0 && posted_ <= crew_.processors();
+    if (!may_join && !just_full) return;
     ++posted_;
     start = next_start(Clock::now());
   }
@@ -83,7 +83,7 @@ Clock::time_point Batcher::next_start(Clock::time_point now) const {
 }
 
 std::int64_t Batcher::most_now(int processors) const {
-  if (processors > 1 || posted_ < 2 || !is_long()) return max_batch_;
+  if (processors > 1 || posted_ < 2 || options_.max_delay.count() > 0) return max_batch_;  // a delay asks for large batches
   const auto waiting = std::transform_reduce(waiting_.begin(), waiting_.end(), std::int64_t{0}, std::plus<>(), [](const auto& job) { return samples_of(*job); });
   return std::clamp<std::int64_t>((waiting + posted_ - 1) / posted_, 1, max_batch_);
 }

@@ -76,8 +76,8 @@ class Batcher : public Work, public std::enable_shared_from_this<Batcher> {
 
   /// What runs next, in the order of priority and arrival; jobs of one kind that may share a call.
   Batch take(Clock::time_point now, int processors);
-  /// Samples that one call may have: of a long model that runs on several threads side by side, a share of what waits, for a
-  /// large batch on one processor would leave the others idle.
+  /// Samples that one call may have: where the model runs on several threads side by side, a share of what waits, for a large
+  /// batch on one processor would leave the others idle.
   [[nodiscard]] std::int64_t most_now(int processors) const;
   void run(const Batch& batch, Clock::time_point now);
   /// Each raw input, or each call of `forward`; fewer results where it throws.

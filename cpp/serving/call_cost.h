@@ -19,8 +19,10 @@ inline std::chrono::nanoseconds thread_time() noexcept {
 /// load. Thread-safe.
 class CallCost {
  public:
-  /// A sample that costs more gains from several processors, and from another call that runs beside it.
+  /// A sample that costs more gains from several processors.
   static constexpr std::chrono::nanoseconds kLong{1'000'000};
+  /// Samples that cost more together gain from a call beside another; less is done before a second thread is awake.
+  static constexpr std::chrono::nanoseconds kMuch{200'000};
 
   /// A call of `samples` took so much on the calling thread, one of `processors` on which it ran.
   void add(std::chrono::nanoseconds time, std::int64_t samples, int processors) noexcept {
@@ -35,6 +37,7 @@ class CallCost {
     cost_.store(cost, std::memory_order_relaxed);
   }
 
+  [[nodiscard]] bool is_much(std::int64_t samples) const noexcept { return cost_.load(std::memory_order_relaxed) * samples > kMuch.count(); }
   [[nodiscard]] bool is_long() const noexcept { return cost_.load(std::memory_order_relaxed) > kLong.count(); }
 
  private:

@@ -278,17 +278,19 @@ TEST(Batcher, TwoFullBatchesWaitForNobody) {
   for (Asked& one : asked) (void)one.values();
 }
 
-TEST(Batcher, ThreadsSideBySideShareWhatWaits) {
+/// How much each of two threads is given of 16 calls that wait, by a model that takes so long for one.
+void expect_halves(std::chrono::nanoseconds cost) {
   Crew crew(2);
-  const auto model = std::make_shared<Doubler>(64, [] {
-    const std::chrono::nanoseconds end = thread_time() + 20 * 8 * CallCost::kLong;  // long for each of a batch of 16
+  const auto model = std::make_shared<Doubler>(64, [cost] {
+    const std::chrono::nanoseconds end = thread_time() + cost;
     while (thread_time() < end) continue;
   });
   const auto batcher = std::make_shared<Batcher>(Doubler::loaded(model), BatchingOptions{}, crew);
   Asked first(row({1}));
   batcher->submit(first.job);
   EXPECT_EQ(first.values(), (Values{2}));
-  while (!batcher->is_long()) std::this_thread::yield();  // what the call took is learnt after the answer is told
+  crew.run(false, [](int) {});
+  crew.run(false, [](int) {});  // what the call took is learnt after the answer is told
   Gate gate;
   std::thread holding[2];
   for (std::thread& one : holding) one = std::thread([&] { crew.run(false, [&](int) { gate.pass(); }); });
@@ -304,6 +306,10 @@ TEST(Batcher, ThreadsSideBySideShareWhatWaits) {
   EXPECT_GE(model->engine.forwards.size(), 3U);
   for (const Dims& call : model->engine.forwards) EXPECT_LE(call[0], 8);
 }
+
+TEST(Batcher, ThreadsSideBySideShareWhatWaits) { expect_halves(20 * 8 * CallCost::kLong); }  // long for each of a batch of 16
+
+TEST(Batcher, ThreadsShareMuchThatIsShortEach) { expect_halves(CallCost::kMuch / 4); }
 
 TEST(Batcher, ManyTogetherAreAnsweredAsEachAlone) {
   Crew crew(4);
